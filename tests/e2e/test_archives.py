@@ -256,6 +256,14 @@ def test_a_lost_slot_is_a_gap_that_is_named_and_healed(archiving: Archiving) -> 
     assert refused.error["message"].endswith(f"to {gap['endTimestamp']}: {gap['reason']}")
 
 
+def test_other_settings_are_taken_at_once(archiving: Archiving) -> None:
+    receivers = "SELECT fence FROM archives"
+    before = archiving.catalogue(receivers)
+    archiving.api.post(f"{archiving.addon}/archive", {"intervalSeconds": 2})
+    await_that(lambda: archiving.catalogue(receivers) > before)
+    archiving.await_stored()
+
+
 def test_switched_off_it_lets_the_server_go(archiving: Archiving) -> None:
     assert archiving.postgres.run("SELECT count(*) FROM pg_replication_slots") == [(1,)]
     archiving.api.delete(f"{archiving.addon}/archive")
@@ -264,6 +272,18 @@ def test_switched_off_it_lets_the_server_go(archiving: Archiving) -> None:
     )
     await_that(lambda: archiving.archive()["status"] == "off")
     assert _window(archiving)
+
+
+def test_deleted_it_lets_the_server_go_for_good(archiving: Archiving) -> None:
+    archiving.api.post(f"{archiving.addon}/archive", INTERVAL)
+    slots = "SELECT count(*) FROM pg_replication_slots"
+    await_that(lambda: archiving.postgres.run(slots) == [(1,)])
+    archiving.api.delete(archiving.addon)
+    await_that(lambda: archiving.postgres.run(slots) == [(0,)])
+    state = "SELECT wanted, state FROM archives"
+    await_that(
+        lambda: archiving.catalogue(state) == [(0, "off")], why=archiving.server.log.read_text
+    )
 
 
 @pytest.fixture

@@ -151,6 +151,7 @@ def delete(context: Context, addon: Addon) -> None:
             "the addon was deleted",
             context.now,
         )
+    archives.switch(context, addon, False)
     addon.deleted = context.now
     addon.desired, addon.status = Desired.DELETED, AddonStatus.DELETING
     _order(context, addon, Kind.DELETE)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import Select, and_, delete, func, or_, select, update
 
 from holdfast.catalog.database.session import ReadSession, WriteSession, database_now
 from holdfast.catalog.schema import (
@@ -60,7 +60,11 @@ def to_serve(session: ReadSession, node: str) -> list[tuple[ArchiveRow, Addon]]:
 
 def take(session: WriteSession, pk: int, holder: str, dead_ms: int) -> int | None:
     """Takes the lease if it is free or over; returns the new fence, None: another has it."""
-    free = or_(ArchiveRow.holder.is_(None), ArchiveRow.beat < database_now() - dead_ms)
+    free = or_(
+        ArchiveRow.holder.is_(None),
+        ArchiveRow.beat < database_now() - dead_ms,
+        ArchiveRow.beat > database_now() + dead_ms,  # the clock went back since
+    )
     statement = (
         update(ArchiveRow)
         .where(ArchiveRow.pk == pk, free)
@@ -180,11 +184,6 @@ def bases(session: ReadSession, archive: ArchiveRow, rows: Sequence[ArchiveLine]
 
     One that was ordered before its root began may be of a history that nothing connects with it.
     """
-    good = select(Copy.backup_pk).where(
-        Copy.addon_pk == archive.addon_pk,
-        and_(Copy.gone.is_(None), Copy.lost.is_(None), Copy.objects.is_not(None)),
-        Copy.status == Status.COMPLETED,
-    )
     snapshots = session.execute(
         select(Backup.pk, Backup.evidence, Backup.created).where(
             Backup.addon_pk == archive.addon_pk,
@@ -192,7 +191,7 @@ def bases(session: ReadSession, archive: ArchiveRow, rows: Sequence[ArchiveLine]
             Backup.status == Status.COMPLETED,
             Backup.deleted.is_(None),
             Backup.source.not_in(IMPORTED),
-            Backup.pk.in_(good),
+            Backup.pk.in_(_with_good_copies(archive.addon_pk)),
         )
     )
     roots = {row.root: row.since for row in reversed(rows)}
@@ -210,15 +209,27 @@ def bases(session: ReadSession, archive: ArchiveRow, rows: Sequence[ArchiveLine]
     return matched
 
 
-def is_base_coming(session: ReadSession, addon_pk: int, since: int) -> bool:
-    """Whether a snapshot that was ordered since then is good, waits, or is being taken."""
+def _with_good_copies(addon_pk: int) -> Select[int]:
+    return select(Copy.backup_pk).where(
+        Copy.addon_pk == addon_pk,
+        and_(Copy.gone.is_(None), Copy.lost.is_(None), Copy.objects.is_not(None)),
+        Copy.status == Status.COMPLETED,
+    )
+
+
+def is_base_coming(
+    session: ReadSession, addon_pk: int, since: int, *, is_good: bool = False
+) -> bool:
+    """Whether a snapshot that was ordered since then is good, waits, or is being taken; with
+    `is_good` only whether one is good."""
+    good = and_(Backup.status == Status.COMPLETED, Backup.pk.in_(_with_good_copies(addon_pk)))
     rows = select(Backup.pk).where(
         Backup.addon_pk == addon_pk,
         Backup.type == BackupType.SNAPSHOT,
         Backup.created >= since,
         Backup.deleted.is_(None),
         Backup.source.not_in(IMPORTED),
-        or_(Backup.status.not_in(OVER), Backup.status == Status.COMPLETED),
+        good if is_good else or_(Backup.status.not_in(OVER), good),
     )
     return session.scalar(rows.limit(1)) is not None
 

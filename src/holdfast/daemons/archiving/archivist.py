@@ -26,17 +26,25 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 15.0
+_STOP_SECONDS = 10.0
 _BASE_EVERY_MS = 600_000
 """Pause between two orders of a snapshot, so that a failing one is not repeated at once."""
 
 
 @dataclass
 class _Serving:
-    """One archive that this process receives."""
+    """One archive that this process receives, by the settings that it had when that began."""
 
     thread: threading.Thread
     guard: Guard
     lease: Lease
+    settings: tuple[object, ...]
+
+
+def _settings(archive: ArchiveRow, addon: Addon) -> tuple[object, ...]:
+    """What a receiver is told once: with another it begins anew."""
+    login = (addon.user, addon.sealed_password, dict(addon.options))
+    return (archive.since, archive.interval_s, addon.host, addon.port, *login)
 
 
 class Archivist:
@@ -56,23 +64,38 @@ class Archivist:
             session.expunge_all()
         self._serving = {pk: s for pk, s in self._serving.items() if s.thread.is_alive()}
         for archive, addon in rows:
-            serving = self._serving.get(archive.pk)
-            living = addon.deleted is None and archive.wanted
-            if serving is not None and living:
-                self._beat(serving)
-                self._order_base(archive, addon)
-            elif serving is not None:
-                serving.guard.stop(Interrupted("it is archived no more"))
-            elif not living:
-                self._release(archive, addon)
-            elif addon.desired == Desired.RUNNING and self._is_due(archive.pk):
+            try:
+                self._attend(archive, addon)
+            except CatalogAway:
+                raise
+            except Exception:  # trouble with one is no reason to leave the others
+                log.exception("an archive was not attended to", extra={"addon": addon.id})
+
+    def _attend(self, archive: ArchiveRow, addon: Addon) -> None:
+        serving = self._serving.get(archive.pk)
+        living = addon.deleted is None and archive.wanted
+        runs = addon.desired == Desired.RUNNING
+        if serving is None and not living:
+            self._release(archive, addon)
+        elif serving is None:
+            if runs and self._is_due(archive.pk):
                 self._begin(archive, addon)
+        elif not living:
+            serving.guard.stop(Interrupted("it is archived no more"))
+        elif not runs:  # a server that stops waits for those who follow it
+            serving.guard.stop(Interrupted("its server is to stop"))
+        elif serving.settings != _settings(archive, addon):
+            serving.guard.stop(Interrupted("its settings changed"))
+        else:
+            self._beat(serving)
+            self._order_base(archive, addon)
 
     def stop(self) -> None:
+        deadline = self._tools.clock.monotonic() + _STOP_SECONDS
         for serving in self._serving.values():
             serving.guard.stop(Interrupted("the worker is stopping"))
         for serving in self._serving.values():
-            serving.thread.join(10)
+            serving.thread.join(max(0.0, deadline - self._tools.clock.monotonic()))
 
     def _is_due(self, pk: int) -> bool:
         return self._tools.clock.monotonic() >= self._pauses.get(pk, (0.0, 0.0))[0]
@@ -85,7 +108,7 @@ class Archivist:
         lease, guard = Lease(archive.pk, self._worker, fence), Guard(self._tools.clock)
         work = partial(self._serve, archive, addon, lease, guard)
         thread = threading.Thread(target=work, name=f"archive-{archive.pk}", daemon=True)
-        self._serving[archive.pk] = _Serving(thread, guard, lease)
+        self._serving[archive.pk] = _Serving(thread, guard, lease, _settings(archive, addon))
         thread.start()
 
     def _beat(self, serving: _Serving) -> None:

@@ -323,9 +323,14 @@ _LATE_INTERVALS = 6
 _LATE_MS = 5 * MINUTE_MS
 
 
+WINDOW_BEGINS_WITHIN_MS = HOUR_MS
+"""How long the first snapshot of a new line of a log may take before that is an alarm."""
+
+
 def is_archive_late(stored: int, interval_s: int, now: int) -> bool:
-    """Whether an archive is behind. `stored`: when all of the log was last stored."""
-    return now - stored > max(_LATE_MS, _LATE_INTERVALS * interval_s * 1000)
+    """Whether an archive is behind. `stored`: when all of the log was last stored; one that lies
+    ahead was written before a clock went back."""
+    return abs(now - stored) > max(_LATE_MS, _LATE_INTERVALS * interval_s * 1000)
 
 
 _FIRST_RETRY_MS = 5_000

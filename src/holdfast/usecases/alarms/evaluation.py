@@ -18,6 +18,7 @@ from holdfast.domain.addon import Desired
 from holdfast.domain.alarms.messages import Event
 from holdfast.domain.alarms.rules import (
     FRESH_MS,
+    WINDOW_BEGINS_WITHIN_MS,
     Changes,
     Kind,
     Open,
@@ -156,11 +157,26 @@ def archive_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
     for archive, addon in archives.all_wanted(session):
         project, stored = names.get(addon.project_pk), max(archive.checked or 0, archive.since)
         running = addon.deleted is None and addon.desired == Desired.RUNNING
-        if project is None or not running or not is_archive_late(stored, archive.interval_s, now):
+        if project is None or not running:
             continue
-        reason = f"its log was stored completely last at {rfc3339(stored)}"
-        if archive.reason:
-            reason += f": {archive.reason}"
+        line = archives.current_line(session, archive.pk)
+        if is_archive_late(stored, archive.interval_s, now):
+            reason = f"its log was stored completely last at {rfc3339(stored)}"
+            if archive.reason:
+                reason += f": {archive.reason}"
+        elif (
+            line is not None
+            and line.parent_pk is None
+            and now - line.since > WINDOW_BEGINS_WITHIN_MS
+            and not archives.is_base_coming(session, addon.pk, line.since, is_good=True)
+        ):
+            stored = line.since
+            reason = (
+                f"its log began anew at {rfc3339(line.since)}, and no good snapshot has been taken"
+                " since: nothing after that can be recovered"
+            )
+        else:
+            continue
         yield Symptom(
             Kind.ARCHIVE_LATE,
             str(addon.pk),

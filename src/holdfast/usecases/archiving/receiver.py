@@ -110,12 +110,12 @@ class Receiver:
             return self._go_on(following, line)
         left_at = dict(following.ancestry())
         with self._tools.catalog.read() as session:
-            named = [
-                row
-                for row in archives.lines(session, self._archive.pk)
-                if row.source == line.source and row.name in left_at
-            ]
+            lines = archives.lines(session, self._archive.pk)
             session.expunge_all()
+            if any((row.root, row.name) == (line.root, following.line) for row in lines):
+                # It went back to a line that it left: what is stored of that keeps its objects.
+                raise OtherHistory(OTHER_HISTORY)
+            named = [row for row in lines if row.source == line.source and row.name in left_at]
             parent = max(named, key=lambda row: left_at[row.name], default=None)
             # Two roots may have a line of one name: then it forked from either, and only its bytes
             # could tell, so it begins a root.

@@ -12,7 +12,7 @@ from typing import Any
 
 from holdfast.contracts.engine import WARNINGS, Address, Attempt
 from holdfast.contracts.snapshots import LOG_POSITION, Cut, Piece
-from holdfast.domain.errors import AddonRefused, EvidenceMissing, NotSupported
+from holdfast.domain.errors import AddonRefused, AddonUnavailable, EvidenceMissing, NotSupported
 from holdfast.engines.postgresql.client import facts
 from holdfast.engines.postgresql.client.address import connect, through_socket
 from holdfast.engines.postgresql.client.server_errors import translated
@@ -122,20 +122,23 @@ class Capture:
             pass  # the last message: CommandComplete, or which pages are damaged
         BackupManifest(manifest).require(self._arrived, self._segment)
         files = self._arrived.files
-        with translated(), connect(self._address) as session:
-            clock = session.execute(
-                "SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-            ).fetchone()
-        assert clock is not None
-        self.facts = {
-            "start": self._start,
-            "end": {"lsn": end["recptr"], "timeline": int(end["tli"])},
-            LOG_POSITION: {
+        position: dict[str, object] = {}
+        # A copy of hours is good without it, too; only no archived log can be replayed onto it.
+        with suppress(AddonUnavailable, AddonRefused), translated():
+            with connect(self._address) as session:
+                clock = session.execute(
+                    "SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+                ).fetchone()
+            position[LOG_POSITION] = {
                 "source": self._system,
                 "line": f"{int(end['tli']):08X}",
                 "end": parse_lsn(end["recptr"]),
-                "instant": clock[0],
-            },
+                "instant": clock[0] if clock else 0,
+            }
+        self.facts = {
+            **position,
+            "start": self._start,
+            "end": {"lsn": end["recptr"], "timeline": int(end["tli"])},
             "major": self._major,
             "files": files,
             "proven": {
