@@ -17,7 +17,12 @@ from holdfast.kit.seal import Secret
 def place(servers_root, request: pytest.FixtureRequest) -> LocalServer:
     name = "".join(c for c in request.node.name if c.isalnum())[-40:]
     return LocalServer(
-        servers_root / name / "data", free_port(), "18", "boss", Secret("pw"), 'app "x"; $(id)'
+        servers_root / name / "data",
+        free_port(),
+        "18",
+        "boss",
+        Secret("s3cr3t-of-boss"),
+        'app "x"; $(id)',
     )
 
 
@@ -36,7 +41,7 @@ def test_the_life_of_a_server(postgres_engine, place: LocalServer) -> None:
         assert server.execute("SHOW data_checksums") == [("on",)]
         assert server.execute("SHOW listen_addresses") == [("127.0.0.1",)]
         assert not postgres_engine.ready(replace(place, password=Secret("wrong")))
-        assert "pw" not in " ".join(psutil.Process(pid).cmdline())
+        assert place.password.reveal() not in " ".join(psutil.Process(pid).cmdline())
     finally:
         postgres_engine.stop(place)
     assert postgres_engine.running(place) is None
