@@ -128,12 +128,12 @@ def screenshots(extra: list[str]) -> int:
 def test(extra: list[str]) -> int:
     """All of it in lanes, or what `extra` names in one.
 
-    Most tests wait for servers, so four lanes run on two cores. `tests/conftest.py` says which
+    Most tests wait for servers, so three lanes run on two cores. `tests/conftest.py` says which
     tests stay together in one lane.
     """
     install_packages(TEST)
     make_venv()
-    lanes = [] if extra else ["-n", "4", "--no-loadscope-reorder"]
+    lanes = [] if extra else ["-n", "3", "--no-loadscope-reorder"]
     return run(str(BIN / "pytest"), "-m", "not slow", "-p", "no:cacheprovider", *lanes, *extra)
 
 

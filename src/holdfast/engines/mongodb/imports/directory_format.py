@@ -5,6 +5,7 @@ options and indexes; either may end with `.gz`. There are no checksums: a file t
 between two documents before it was packed looks whole.
 """
 
+import gzip
 import io
 import json
 import re
@@ -33,7 +34,6 @@ _FILE = re.compile(
 _PASSED_OVER = re.compile(r"(?:.*/)?(?:prelude\.json|oplog\.bson)(?:\.gz)?|(?:.*/)?\.[^/]*")
 _MAX_METADATA_BYTES = 16 << 20
 _PIECE_BYTES = 1 << 20
-_GZIP_WINDOW = 31
 _length = Struct("<i").unpack_from
 
 
@@ -67,9 +67,11 @@ def files(plain: Iterator[bytes]) -> Iterator[File]:
     EvidenceMissing if the tar is damaged, cut off or holds something else.
     """
     stream = _Readable(plain)
+    names: set[str] = set()
     try:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
+                names.add(member.name.removesuffix(".gz"))
                 if not member.isfile() or _PASSED_OVER.fullmatch(member.name):
                     continue
                 match = _FILE.fullmatch(member.name)
@@ -87,24 +89,23 @@ def files(plain: Iterator[bytes]) -> Iterator[File]:
         pass
     if stream.last.strip(b"\0"):
         raise EvidenceMissing("the tar archive is cut off: it does not come to its end mark")
+    for name in names:
+        folder = name.removesuffix("oplog.metadata.json")
+        if folder != name and f"{folder}oplog.bson" in names:
+            raise EvidenceMissing(
+                f"the collection `oplog` in {folder} has the name of mongodump's own oplog, which"
+                " is passed over: import an archive (mongodump --archive) instead"
+            )
 
 
 def read_chunks(content: Any, name: str, *, zipped: bool) -> Iterator[bytes]:
     """The plain bytes of a file in a tar. EvidenceMissing if it is cut off or damaged."""
-    unpacker = zlib.decompressobj(_GZIP_WINDOW)
+    source = gzip.GzipFile(fileobj=content) if zipped else content
     try:
-        while chunk := content.read(_PIECE_BYTES):
-            if not zipped:
-                yield chunk
-                continue
-            data = unpacker.decompress(chunk, _PIECE_BYTES)
-            while data:
-                yield data
-                data = unpacker.decompress(unpacker.unconsumed_tail, _PIECE_BYTES)
-    except (zlib.error, tarfile.TarError, EOFError) as error:
+        while chunk := source.read(_PIECE_BYTES):
+            yield chunk
+    except (zlib.error, gzip.BadGzipFile, tarfile.TarError, EOFError) as error:
         raise EvidenceMissing(f"{name} is damaged or cut off: {error}") from error
-    if zipped and not unpacker.eof:
-        raise EvidenceMissing(f"{name} is cut off")
 
 
 def read_meta(file: File) -> Meta:
