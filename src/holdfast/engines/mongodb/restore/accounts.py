@@ -40,6 +40,10 @@ def apply(
     staged = _documents(connection, staged_roles)
     if address.owner is not None:
         staged = [limited_role(role) for role in staged]
+    status = connection.command(HOME, {"connectionStatus": 1})["authInfo"]
+    # What we may do now we must still be able to do when the old data is dropped.
+    ours = {(role["role"], role["db"]) for role in status["authenticatedUserRoles"]}
+    staged = [role for role in staged if (role["role"], role["db"]) not in ours]
     apply_roles(connection, staged, roles, say)
     own = _own_users(connection, address)
     users = [
