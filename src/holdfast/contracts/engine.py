@@ -40,7 +40,7 @@ class Address:
     def hosts(self) -> Sequence[str]:
         """The host, and those of further `host:port` of a set in the option `hosts`."""
         more = self.options.get(HOSTS, "")
-        further = [place.rpartition(":")[0].strip("[]") for place in more.split(",") if place]
+        further = [text.rpartition(":")[0].strip("[]") for text in more.split(",") if text]
         return [self.host, *further] if self.host else further
 
 

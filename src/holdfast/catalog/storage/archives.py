@@ -37,10 +37,10 @@ def get(session: ReadSession, pk: int) -> ArchiveRow:
     return session.get_one(ArchiveRow, pk)
 
 
-def all_wanted(session: ReadSession) -> list[tuple[ArchiveRow, Addon]]:
+def all_enabled(session: ReadSession) -> list[tuple[ArchiveRow, Addon]]:
     rows = select(ArchiveRow, Addon).join(Addon, Addon.pk == ArchiveRow.addon_pk)
-    wanted = rows.where(ArchiveRow.wanted.is_(True)).order_by(ArchiveRow.pk)
-    return [(row[0], row[1]) for row in session.execute(wanted)]
+    enabled = rows.where(ArchiveRow.wanted.is_(True)).order_by(ArchiveRow.pk)
+    return [(row[0], row[1]) for row in session.execute(enabled)]
 
 
 def to_serve(session: ReadSession, node: str) -> list[tuple[ArchiveRow, Addon]]:
@@ -234,6 +234,6 @@ def is_base_coming(
     return session.scalar(rows.limit(1)) is not None
 
 
-def names(session: ReadSession, line_pks: Collection[int]) -> dict[int, ArchiveLine]:
+def lines_by_pk(session: ReadSession, line_pks: Collection[int]) -> dict[int, ArchiveLine]:
     rows = select(ArchiveLine).where(ArchiveLine.pk.in_(line_pks))
     return {row.pk: row for row in session.scalars(rows)}

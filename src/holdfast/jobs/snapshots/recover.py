@@ -63,7 +63,7 @@ def _engine(job: Job) -> Replayable:
 def read(job: Job, record: RecoverRecord) -> RecoverRecord:
     """Plans the way. The window was checked when this was ordered; the plan counts."""
     _engine(job)
-    found = restore_in_place.read(job, record)
+    base = restore_in_place.read(job, record)
     arguments = job.parse(RecoverArguments)
     with job.tools.catalog.read() as session:
         archive = archives.of_addon(session, job.addon.pk)
@@ -73,14 +73,14 @@ def read(job: Job, record: RecoverRecord) -> RecoverRecord:
         legs = list(route.legs)
         if arguments.instant is not None:
             legs = windows.up_to(session, legs, arguments.instant)
-        rows = archives.names(session, [leg.line for leg in legs])
+        rows = archives.lines_by_pk(session, [leg.line for leg in legs])
         names = sorted({row.name for row in archives.lines(session, archive.pk)})
         records = [
             LegRecord(line=leg.line, name=rows[leg.line].name, start=leg.start, end=leg.end)
             for leg in legs
         ]
     update = {"legs": records, "segment": rows[legs[0].line].segment, "lines": names}
-    return RecoverRecord.model_validate({**found.model_dump(), **update})
+    return RecoverRecord.model_validate({**base.model_dump(), **update})
 
 
 def preflight(job: Job, record: RecoverRecord) -> RecoverRecord:
@@ -104,7 +104,7 @@ def fetch_log(job: Job, record: RecoverRecord) -> RecoverRecord:
     with job.tools.catalog.read() as session:
         archive = archives.of_addon(session, job.addon.pk)
         assert archive is not None
-        rows = archives.names(session, [leg.line for leg in record.legs])
+        rows = archives.lines_by_pk(session, [leg.line for leg in record.legs])
         pieces = {
             leg.line: archives.pieces_from(session, leg.line, leg.start) for leg in record.legs
         }

@@ -154,7 +154,7 @@ def drill_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
 def archive_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
     """Addons whose log is not stored in time; the server of a paused one writes none."""
     names = projects.living_ids(session)
-    for archive, addon in archives.all_wanted(session):
+    for archive, addon in archives.all_enabled(session):
         project, stored = names.get(addon.project_pk), max(archive.checked or 0, archive.since)
         running = addon.deleted is None and addon.desired == Desired.RUNNING
         if project is None or not running:

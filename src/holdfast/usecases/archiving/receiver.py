@@ -286,7 +286,7 @@ class Receiver:
             self._layout.remove_parts(line, start)
 
     def _move_head(self, session: WriteSession, segment: _Open, vitals: Vitals) -> None:
-        row = archives.names(session, [segment.line.pk])[segment.line.pk]
+        row = archives.lines_by_pk(session, [segment.line.pk])[segment.line.pk]
         row.head, row.head_clock = vitals.position, vitals.clock
         if row.begins is None:
             row.begins = vitals.clock if vitals.since is None else vitals.since

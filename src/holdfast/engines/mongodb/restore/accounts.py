@@ -40,12 +40,12 @@ def apply(
     staged = _documents(connection, staged_roles)
     if address.owner is not None:
         staged = [limited_role(role) for role in staged]
-    status = connection.command(HOME, {"connectionStatus": 1})["authInfo"]
+    login = _login(connection)
     # What we may do now we must still be able to do when the old data is dropped.
-    ours = {(role["role"], role["db"]) for role in status["authenticatedUserRoles"]}
-    staged = [role for role in staged if (role["role"], role["db"]) not in ours]
+    own_roles = {(role["role"], role["db"]) for role in login["authenticatedUserRoles"]}
+    staged = [role for role in staged if (role["role"], role["db"]) not in own_roles]
     apply_roles(connection, staged, roles, say)
-    own = _own_users(connection, address)
+    own = _own_users(login, address)
     users = [
         user
         for user in _documents(connection, staged_users)
@@ -83,7 +83,7 @@ def new_accounts(
     """Users and roles that `apply` would create, by the command that drops them."""
     users = {user["_id"] for user in _documents(connection, "system.users")}
     roles = {role["_id"] for role in _documents(connection, "system.roles")}
-    own = {*_own_users(connection, address), (address.owner, HOME)}
+    own = {*_own_users(_login(connection), address), (address.owner, HOME)}
     return {
         "dropUser": [
             [user["user"], user["db"]]
@@ -98,10 +98,14 @@ def new_accounts(
     }
 
 
-def _own_users(connection: Connection, address: Address) -> set[tuple[str, str]]:
-    """The users as which we are logged in."""
-    status = connection.command(HOME, {"connectionStatus": 1})
-    users = status["authInfo"]["authenticatedUsers"]
+def _login(connection: Connection) -> Document:
+    """The users as which we are logged in, and their roles, inherited ones too."""
+    login: Document = connection.command(HOME, {"connectionStatus": 1})["authInfo"]
+    return login
+
+
+def _own_users(login: Document, address: Address) -> set[tuple[str, str]]:
+    users = login["authenticatedUsers"]
     return {(user["user"], user["db"]) for user in users} | {(address.user, HOME)}
 
 
