@@ -94,6 +94,17 @@ class Pruned(Model):
     expired: int = 0
 
 
+class Hold(Model):
+    """Whether retention is held. `resumes_at`: it was, and goes on then."""
+
+    held: bool = False
+    placed_at: str | None = None
+    placed_by: str | None = None
+    reason: str | None = None
+    resumes_at: str | None = None
+    begun: int = 0
+
+
 class Deletion(Model):
     id: str
     state: str = ""

@@ -308,6 +308,12 @@ class PruneForm(StrictForm):
     )
 
 
+class HoldForm(StrictForm):
+    reason: Annotated[str, Field(min_length=1, max_length=500)] = Field(
+        description="Why nothing may go; it is shown to everyone who looks at retention."
+    )
+
+
 class AuditForm(StrictForm):
     destination_id: DestinationId | None = Field(
         default=None, description="Only this one; else every store."

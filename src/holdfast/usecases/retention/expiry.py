@@ -60,7 +60,8 @@ def prune_addon(session: WriteSession, addon_pk: int, now: int, policy: Policy) 
             # A clock that was ahead when it marked them must not make them wait for years.
             deletion.due = min(deletion.due, now + policy.grace_ms)
     fresh = [verdict for verdict in verdicts if verdict.keep or verdict.held.key not in waiting]
-    chosen = within_share(fresh, policy.share)
+    is_held = deletions.hold(session).placed is not None
+    chosen = [] if is_held else within_share(fresh, policy.share)
     by_key = {holding.held.key: holding for holding in all_copies.present}
     stays = newest_good(all_copies)
     for verdict in chosen:

@@ -28,7 +28,7 @@ router = APIRouter()
 
 _DAYS = 14
 _ADDONS = 25
-_FIELDS = ("old", "new", "share")
+_FIELDS = ("old", "new", "share", "reason")
 
 
 @router.get("/retention")
@@ -57,6 +57,7 @@ async def _page(request: Request, viewer: Viewer, form: Form, status: int = 200)
         plan = (await calls.get(at.path("retention-plan")))["copies"]
         what_if = await _what_if(request, viewer, at, form)
     numbers = await _by_addon(request, viewer, frame.now, at)
+    hold = await calls.get("/v1/retention/hold")
     totals = await calls.ask("GET", "/v1/retention/plan/totals") if query.get("totals") else None
     context: dict[str, Any] = {
         "form": form,
@@ -66,6 +67,7 @@ async def _page(request: Request, viewer: Viewer, form: Form, status: int = 200)
         "what_if": what_if,
         "by_addon": numbers.items,
         "plan_cursor": numbers.cursor,
+        "hold": hold,
         "totals": totals.record if totals is not None else None,
         "deletions": rows if shown == "open" else [row for row in rows if row["state"] == shown],
         "shown": shown,
@@ -131,6 +133,26 @@ def _days(plan: list[dict[str, Any]], now: int) -> list[tuple[int, int, int]]:
             counts[number] += 1
             sizes[number] += int(copy["size"])
     return [(today + n * DAY_MS, counts[n], sizes[n]) for n in range(_DAYS)]
+
+
+@router.post("/retention/hold")
+async def hold_all(request: Request, posted: Posting) -> Response:
+    """Stops all deletions of retention."""
+    calls, form = Calls(request, posted.viewer.caller), Form.of(posted.form, _FIELDS)
+    answer = await calls.ask("PUT", "/v1/retention/hold", {"reason": form.value("reason")})
+    if not answer.ok:
+        return await _page(request, posted.viewer, form.refuse(answer), answer.status)
+    return RedirectResponse("/retention", 303)
+
+
+@router.post("/retention/release")
+async def release_all(request: Request, posted: Posting) -> Response:
+    """Lets retention go on, after the grace period."""
+    answer = await Calls(request, posted.viewer.caller).ask("DELETE", "/v1/retention/hold")
+    if not answer.ok:
+        refused = Form(known=_FIELDS).refuse(answer)
+        return await _page(request, posted.viewer, refused, answer.status)
+    return RedirectResponse("/retention", 303)
 
 
 @router.post("/retention/prune")
