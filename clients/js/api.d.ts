@@ -1130,6 +1130,9 @@ export interface ScheduleMade {
 export interface SchedulePatch {
   retentionTime: number;
 }
+export interface SchedulePauseForm {
+  reason?: string;
+}
 export interface ScheduleView {
   id: string;
   backupType: string;
@@ -1140,7 +1143,10 @@ export interface ScheduleView {
   retentionTime: number;
   createdAt: string;
   updatedAt: string;
-  nextAt: string;
+  nextAt?: string;
+  pausedAt?: string;
+  pausedBy?: string;
+  pauseReason?: string;
 }
 export interface SchedulingForm {
   interval: Interval;
@@ -1435,6 +1441,10 @@ export interface Calls {
   patchSchedule(args: { projectId: string; addonId: string; scheduleId: string; body: SchedulePatch }): Promise<ScheduleView>;
   /** Deletes the schedule; its backups stay, and expire as before. */
   deleteSchedule(args: { projectId: string; addonId: string; scheduleId: string }): Promise<Empty>;
+  /** Extension: fires nothing of the schedule until it is resumed; its addon keeps the others. */
+  pauseSchedule(args: { projectId: string; addonId: string; scheduleId: string; body: SchedulePauseForm }): Promise<ScheduleView>;
+  /** Extension: fires the schedule from its next instant on. */
+  resumeSchedule(args: { projectId: string; addonId: string; scheduleId: string }): Promise<ScheduleView>;
   /** Extension: the schedule's next instants, in UTC. */
   listUpcoming(args: { projectId: string; addonId: string; scheduleId: string; next?: number }): Promise<UpcomingList>;
   /** Extension: the outcomes of its instants, the latest first; also of a deleted schedule. */

@@ -81,6 +81,8 @@ export const operations = {
   getSchedule: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/backup-schedules/{scheduleId}"},
   patchSchedule: {"method": "PATCH", "path": "/v1/projects/{projectId}/addons/{addonId}/backup-schedules/{scheduleId}"},
   deleteSchedule: {"method": "DELETE", "path": "/v1/projects/{projectId}/addons/{addonId}/backup-schedules/{scheduleId}"},
+  pauseSchedule: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/backup-schedules/{scheduleId}/pause"},
+  resumeSchedule: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/backup-schedules/{scheduleId}/resume"},
   listUpcoming: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/backup-schedules/{scheduleId}/occurrences", "query": ["next"]},
   listHistory: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/backup-schedules/{scheduleId}/history", "query": ["per_page", "page", "cursor"]},
   explainInstant: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/backup-schedules/{scheduleId}/why", "query": ["at"]},

@@ -70,6 +70,7 @@ _MARKS: Any = select(
     ProtectionRow.addon_pk,
     ProtectionRow.planned,
     ProtectionRow.paused,
+    ProtectionRow.plan_paused,
     ProtectionRow.next_due,
     ProtectionRow.last_good_backup,
     ProtectionRow.places,

@@ -27,6 +27,9 @@ class Schedule(Model):
     created_at: str | None = None
     updated_at: str | None = None
     next_at: str | None = None
+    paused_at: str | None = None
+    paused_by: str | None = None
+    pause_reason: str | None = None
 
 
 class CreatedSchedule(Model):

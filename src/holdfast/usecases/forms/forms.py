@@ -308,6 +308,12 @@ class PruneForm(StrictForm):
     )
 
 
+class SchedulePauseForm(StrictForm):
+    reason: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
+        default=None, description="Why; it is shown with the schedule."
+    )
+
+
 class HoldForm(StrictForm):
     reason: Annotated[str, Field(min_length=1, max_length=500)] = Field(
         description="Why nothing may go; it is shown to everyone who looks at retention."

@@ -25,3 +25,5 @@ def upgrade() -> None:
     for column in ("paused", "paused_by", "paused_reason"):
         kind = sa.BigInteger() if column == "paused" else sa.Text()
         op.add_column("schedules", sa.Column(column, kind, nullable=True))
+    op.add_column("protection", sa.Column("plan_paused", sa.BigInteger(), nullable=True))
+    op.add_column("protection", sa.Column("plan_paused_by", sa.Text(), nullable=True))
