@@ -185,7 +185,9 @@ def judge(facts: Facts, objective: Objective, now: int) -> Protection:
         reason = Reason("the addon is paused: no backup is taken", facts.paused, Code.PAUSED)
         return Protection(State.PAUSED, [reason], max_age, within)
     if facts.plan_paused is not None:
-        sentence = f"{facts.plan_paused_by} paused its schedules: no backup is taken by itself"
+        sentence = (
+            f"its schedules are paused by {facts.plan_paused_by}: no backup is taken by itself"
+        )
         reason = Reason(sentence, facts.plan_paused, Code.PAUSED)
         return Protection(State.PAUSED, [reason], max_age, within)
     if facts.planned is None:

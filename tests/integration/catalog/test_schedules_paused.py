@@ -65,7 +65,9 @@ def test_an_addon_with_nothing_else_is_paused(timetable: Timetable, addon: int) 
     pause(timetable, pk)
     paused = state(timetable, addon)
     assert paused.state is State.PAUSED
-    assert paused.reasons[0].sentence == "tester paused its schedules: no backup is taken by itself"
+    assert paused.reasons[0].sentence == (
+        "its schedules are paused by tester: no backup is taken by itself"
+    )
     resume(timetable, pk)
     assert state(timetable, addon).state is State.AT_RISK
 

@@ -8,7 +8,7 @@ from fixtures.in_process_installation import POLICY, InProcessInstallation
 from fixtures.timetables import DAY, HOUR
 from holdfast.catalog.storage import deletions
 from holdfast.usecases.alarms.evaluation import hold_symptoms
-from holdfast.usecases.retention import deletion, holds
+from holdfast.usecases.retention import deletion, expiry
 from holdfast.usecases.retention.deletion import Step
 
 WHY = "the bucket is being looked into"
@@ -16,12 +16,12 @@ WHY = "the bucket is being looked into"
 
 def hold(installation: InProcessInstallation) -> None:
     with installation.catalog.write() as session:
-        holds.hold(installation.context(session), WHY)
+        expiry.hold(installation.context(session), WHY)
 
 
 def release(installation: InProcessInstallation) -> None:
     with installation.catalog.write() as session:
-        holds.release(installation.context(session), POLICY.grace_ms)
+        expiry.release(installation.context(session), POLICY.grace_ms)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from holdfast.http.state import State
 from holdfast.http.writing import Writing
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import AuditForm, HoldForm, PruneForm
-from holdfast.usecases.retention import expiry, holds
+from holdfast.usecases.retention import expiry
 from holdfast.views import retention as views
 from holdfast.views.retention import Scope
 from holdfast.views.shapes.base import Many, One
@@ -118,7 +118,7 @@ def hold_retention(writing: Writing, caller: Updater, form: HoldForm) -> Respons
     to go, and what is deleted by hand, goes on."""
 
     def hold(context: Context) -> HoldView:
-        holds.hold(context, form.reason)
+        expiry.hold(context, form.reason)
         return views.hold_view(context.session, context.now)
 
     return writing.change(caller, hold)
@@ -129,7 +129,7 @@ def release_retention(api: State, writing: Writing, caller: Deleter) -> Response
     """Lets retention go on. What is due waits for the grace period once more."""
 
     def release(context: Context) -> HoldView:
-        holds.release(context, api.policy.grace_ms)
+        expiry.release(context, api.policy.grace_ms)
         return views.hold_view(context.session, context.now)
 
     return writing.change(caller, release)
