@@ -308,16 +308,15 @@ class PruneForm(StrictForm):
     )
 
 
+_Reason = Annotated[str, Field(min_length=1, max_length=500)]
+
+
 class SchedulePauseForm(StrictForm):
-    reason: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
-        default=None, description="Why; it is shown with the schedule."
-    )
+    reason: _Reason | None = Field(default=None, description="Why; it is shown with the schedule.")
 
 
 class HoldForm(StrictForm):
-    reason: Annotated[str, Field(min_length=1, max_length=500)] = Field(
-        description="Why nothing may go; it is shown to everyone who looks at retention."
-    )
+    reason: _Reason = Field(description="Why nothing may go; everyone who looks reads it.")
 
 
 class AuditForm(StrictForm):
