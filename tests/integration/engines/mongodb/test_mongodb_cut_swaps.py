@@ -75,7 +75,7 @@ def cut_at(
     with monkeypatch.context() as patched:
         count = die_before(number, patched)
         try:
-            swap.swap(server.address, taken.dump, attempt, a_guard())
+            swap.swap(server.address, attempt, a_guard())
         except Killed:
             return True
     assert number not in SOON, f"a swap has only {count()} commands by now"
@@ -111,8 +111,8 @@ def test_a_cut_swap_is_ended_by_its_repetition(
     attempt = staged(target, taken, keep_old=keep)
     cut_at(number, monkeypatch, target, taken, attempt)
     later = replace(attempt, number=2, staged=1)
-    swap.swap(target.address, taken.dump, later, a_guard())
-    swap.swap(target.address, taken.dump, later, a_guard())
+    swap.swap(target.address, later, a_guard())
+    swap.swap(target.address, later, a_guard())
     client = target.client()
     if keep:
         swap.put_back(target.address, "op", Log().attempt("undo"), a_guard())
@@ -143,7 +143,7 @@ def test_a_stage_that_was_cut_touches_nothing_and_is_done_again(
     assert differences(changed, without(STAGE, fingerprint(client))) == []
     again = replace(Log().attempt("op"), number=2)
     Staging(target.address, taken.dump, again, a_guard()).run(taken.fetch)
-    swap.swap(target.address, taken.dump, again, a_guard())
+    swap.swap(target.address, again, a_guard())
     assert differences(before, fingerprint(client)) == []
     assert leftovers(client) == []
 
@@ -182,12 +182,12 @@ def test_nothing_is_swapped_that_was_not_staged(
     client = target.client()
     client.drop_database("files")
     with pytest.raises(RestoreDiffers, match="nothing is staged"):
-        swap.swap(target.address, taken.dump, Log().attempt("never"), a_guard())
+        swap.swap(target.address, Log().attempt("never"), a_guard())
     attempt = staged(target, taken)
     (one, *_) = [name for name in client.shop.list_collection_names() if name.startswith("hold")]
     client.shop.drop_collection(one)
     with pytest.raises(RestoreDiffers, match="nothing is staged of shop"):
-        swap.swap(target.address, taken.dump, attempt, a_guard())
+        swap.swap(target.address, attempt, a_guard())
     assert "what was staged is removed" in swap.discard(target.address, attempt)
     assert leftovers(client) == []
 
@@ -207,6 +207,6 @@ def test_an_attempt_that_was_taken_over_changes_nothing_more(
 
     fenced = replace(attempt, confirm=confirm)
     with pytest.raises(FencedOff):
-        swap.swap(target.address, taken.dump, fenced, a_guard())
-    swap.swap(target.address, taken.dump, replace(attempt, number=2, staged=1), a_guard())
+        swap.swap(target.address, fenced, a_guard())
+    swap.swap(target.address, replace(attempt, number=2, staged=1), a_guard())
     assert differences(before, fingerprint(target.client())) == []
