@@ -54,6 +54,7 @@ class BackgroundCount:
         self._instant = instant
         self._counts: dict[Namespace, int] = {}
         self._failure: Failure | None = None
+        self._is_complete = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="count", daemon=True)
         self._thread.start()
@@ -66,6 +67,7 @@ class BackgroundCount:
                         return
                     concern = self._instant.read_concern
                     self._counts[item.data] = count(self._connection, item.data, concern, session)
+            self._is_complete = True
         except (WireError, OSError) as error:
             text = f"collections were replaced while they were counted: {error_text(error)}"
             changed = error_code(error) in CHANGED
@@ -74,9 +76,12 @@ class BackgroundCount:
             )
 
     def result(self) -> Mapping[Namespace, int]:
+        """Raises the reason when not every collection could be counted."""
         self._thread.join()
         if self._failure is not None:
             raise self._failure
+        if not self._is_complete:
+            raise EvidenceMissing("the documents were not counted to the end")
         return self._counts
 
     def stop(self) -> None:
