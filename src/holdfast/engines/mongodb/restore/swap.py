@@ -105,9 +105,7 @@ def begin(connection: Connection, address: Address, ledger: Ledger, attempt: Att
     if not attempt.keep_others:
         affected |= set(databases(connection))
     _drop_prefix(connection, staging_names.old_prefix(attempt.op))
-    new_accounts: Mapping[str, Sequence[Sequence[str]]] = {}
-    if attempt.keep_old:
-        new_accounts = set_accounts_aside(connection, address, attempt)
+    new_accounts = set_accounts_aside(connection, address, attempt)
     _old_ledger(connection, attempt.op, attempt).write(
         _leaving(connection, affected, staging_names.old_prefix(attempt.op)),
         phase="",
@@ -131,9 +129,12 @@ def _leaving(connection: Connection, affected: set[str], prefix: str) -> list[Pl
 def set_accounts_aside(
     connection: Connection, address: Address, attempt: Attempt
 ) -> Mapping[str, Sequence[Sequence[str]]]:
-    """Keeps the users and roles that the restore will change; returns those that it will create."""
+    """Keeps the users and roles that the restore will change, for an undo; returns those that it
+    will create. RestoreDiffers if what is staged of them was changed."""
     staged = KeptAccounts(connection, staging_names.stage_prefix(attempt), attempt.sealer)
     planned = accounts.plan(connection, address, staged.accounts(attempt.say), attempt.say)
+    if not attempt.keep_old:
+        return {}
     old = KeptAccounts(connection, staging_names.old_prefix(attempt.op), attempt.sealer)
     changed = {"system.users": planned.changed.users, "system.roles": planned.changed.roles}
     with connection.logical_session() as session:
