@@ -17,6 +17,7 @@ from holdfast.engines.mongodb.client.connection import connect
 from holdfast.engines.mongodb.restore import swap
 from holdfast.engines.mongodb.restore.accounts import KeptAccounts
 from holdfast.engines.mongodb.restore.staging import Staging
+from holdfast.engines.staging_names import OLD
 
 
 @pytest.fixture
@@ -80,7 +81,11 @@ def test_what_is_kept_on_the_server_shows_nothing(
     documents += kept(client)
     assert {name.rpartition("_")[2] for name, _ in documents} == {"book", "roles", "users"}
     assert not any(b"SCRAM" in bson.encode(document) for _, document in documents)
-    old = [document["_id"] for name, document in documents if "old" in name and "users" in name]
+    old = [
+        document["_id"]
+        for name, document in documents
+        if name.startswith(OLD) and name.endswith("users")
+    ]
     assert old == ["shop.anna"]
 
 

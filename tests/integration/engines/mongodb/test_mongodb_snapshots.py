@@ -23,6 +23,7 @@ from fixtures.physical import write
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.local_servers import DIFFERENCES, LocalServer
 from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
+from holdfast.engines.mongodb.client.connection import connect
 from holdfast.engines.mongodb.driver import MongoDB
 from holdfast.engines.mongodb.hosting import server
 from holdfast.engines.mongodb.physical import locked_copy
@@ -216,6 +217,27 @@ def test_so_it_is_when_the_watchdog_dies_as_well(
     assert _is_locked(running)
     assert mongodb_engine.ready(running)
     assert not _is_locked(running)
+
+
+def test_a_watchdog_ends_only_when_the_lock_is_gone(
+    running: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server cannot be reached when the snapshot fails."""
+    address, seconds = server.address(running), 1.0
+    monkeypatch.setattr(locked_copy, "_WATCHDOG_SECONDS", 2.0)
+
+    def unreachable(_: object) -> None:
+        raise pymongo.errors.AutoReconnect
+
+    monkeypatch.setattr(locked_copy, "unlock", unreachable)
+    with (
+        pytest.raises(ValueError, match="the copy failed"),
+        connect(address) as connection,
+        locked_copy.locked(connection, running.directory, seconds),
+    ):
+        raise ValueError("the copy failed")
+    assert _is_locked(running)
+    await_that(lambda: not _is_locked(running))
 
 
 def _read(path: Path) -> bytes:

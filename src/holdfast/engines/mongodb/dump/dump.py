@@ -180,7 +180,7 @@ class MongoDump:
 
     def write(self, chosen: Sequence[Definition], tally: Tally) -> Iterator[bytes]:
         yield archive.write_prelude(self._version, [item.meta() for item in chosen])
-        with self._connection.logical_session() as session:
+        with sessions.refreshed(self._connection) as session:
             for item in chosen:
                 crc = 0
                 tally.add(item.data, 0, 0)
