@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from struct import Struct
 
 from fastcrc.crc64 import xz
 
@@ -34,13 +35,17 @@ class Tally:
         self.sums[namespace] = (self.sums.get(namespace, 0) + content_sum) % (1 << 64)
 
 
-def content_sum(documents: bytes, ends: Sequence[int]) -> int:
-    """The sum of a CRC-64 of each document: the same in whatever order they come."""
-    total, start = 0, 0
-    for end in ends:
-        total += xz(documents[start:end])
+def content_sum(documents: bytes) -> tuple[int, int]:
+    """The number of consecutive documents, and the sum of a CRC-64 of each: the same in whatever
+    order they come."""
+    length, crc, size = Struct("<i").unpack_from, xz, len(documents)
+    total = start = number = 0
+    while start < size:
+        end = start + length(documents, start)[0]
+        total += crc(documents[start:end])
         start = end
-    return total
+        number += 1
+    return number, total
 
 
 class BackgroundCount:
