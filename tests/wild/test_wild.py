@@ -24,7 +24,7 @@ FILLS: Mapping[str, Callable[..., list[str]]] = {
     "sqlite": sqlite.fill,
 }
 WILD = {**ENGINE_CASES, "sqlite": SQLiteCase(sqlite_data.contents)}
-FEW = range(2)
+FEW = range(1)
 FAST = {
     ("postgresql", "dump-zstd", "attached"),
     ("mariadb", "dump-zstd", "attached"),
