@@ -149,6 +149,7 @@ def test_a_snapshot_goes_back_and_forks(installation: MongoInstallation, managed
     installation.api.delete(fork)
 
 
+@pytest.mark.slow
 def test_it_is_paused_and_comes_back_after_a_crash(
     installation: MongoInstallation, managed: str
 ) -> None:
