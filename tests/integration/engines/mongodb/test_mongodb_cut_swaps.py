@@ -12,8 +12,9 @@ from fixtures.mongodb_dumps import TakenMongo, take
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import Attempt
 from holdfast.domain.errors import FencedOff, RestoreDiffers
+from holdfast.engines import staging_names
 from holdfast.engines.mongodb.client.connection import Connection
-from holdfast.engines.mongodb.restore import swap
+from holdfast.engines.mongodb.restore import staging, swap
 from holdfast.engines.mongodb.restore.staging import Staging
 from holdfast.engines.staging_names import OLD, STAGE
 
@@ -190,6 +191,30 @@ def test_nothing_is_swapped_that_was_not_staged(
         swap.swap(target.address, attempt, a_guard())
     assert "what was staged is removed" in swap.discard(target.address, attempt)
     assert leftovers(client) == []
+
+
+def test_a_swap_knows_by_its_ledger_that_it_was_done(
+    target: MongoServer,
+    small: tuple[TakenMongo, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken, _ = small
+    client, log = target.client(), Log()
+    attempt = replace(staged(target, taken), say=log.lines.append)
+    swap.swap(target.address, attempt, a_guard())
+    client.shop.empty.drop()
+    client.shop.create_collection("empty")
+    for _ in range(2):
+        swap.swap(target.address, attempt, a_guard())
+    assert log.lines[-2:] == [
+        "the swap was done before",
+        "1 collections were replaced since then: shop.empty",
+    ]
+    ledger = staging_names.ledger_database(attempt)
+    for age, is_there in ((staging._MAX_REPEAT_MS, True), (-1, False)):
+        monkeypatch.setattr(staging, "_MAX_REPEAT_MS", age)
+        Staging(target.address, taken.dump, Log().attempt("later"), a_guard()).run(taken.fetch)
+        assert (ledger in client.admin.list_collection_names()) is is_there
 
 
 def test_an_attempt_that_was_taken_over_changes_nothing_more(

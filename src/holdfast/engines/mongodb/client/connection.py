@@ -61,8 +61,7 @@ _CONNECT_SECONDS = 10
 ANSWER_SECONDS = 60
 LONG_ANSWER_SECONDS = 3600
 """For commands that read or write whole collections where no guard watches."""
-_MAJORITY_SECONDS = 600
-MAJORITY: Document = {"w": "majority", "wtimeout": _MAJORITY_SECONDS * 1000}
+MAJORITY: Document = {"w": "majority", "wtimeout": LONG_ANSWER_SECONDS * 1000}
 """Members of a set may lag behind what was loaded, but not for ever."""
 APPLICATION = "holdfast"
 """Name under which connections show in `currentOp`; the attempt's tag may follow."""

@@ -39,9 +39,12 @@ from holdfast.engines.mongodb.restore.ledger import (
 )
 from holdfast.engines.mongodb.restore.loading import Loader, create_indexes, harmless_expiry
 from holdfast.engines.mongodb.restore.sealed import HOME
+from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.patience import patient
 
+_MAX_REPEAT_MS = 24 * 3600 * 1000
+"""A swap may be repeated by a worker that does not know that it was done, for as long as this."""
 _MAX_OPEN_LOADERS = 4  # as many collections as the stock tool dumps at a time
 
 Contents = tuple[Sequence[Meta], Iterator[Run]]
@@ -255,9 +258,11 @@ def drop_staged(connection: Connection, attempt: Attempt) -> bool:
 
 
 def drop_done_ledgers(connection: Connection, attempt: Attempt) -> None:
-    """Drops ledgers of restores that have ended: nothing repeats their swaps any more."""
-    for database, name in collections_of_prefix(connection, staging_names.STAGE):
-        if database == HOME and name.endswith(staging_names.LEDGER):
+    """Drops ledgers of restores that ended so long ago that nothing repeats their swaps."""
+    for name in uuids(connection, HOME):
+        if name.startswith(staging_names.STAGE) and name.endswith(staging_names.LEDGER):
             with suppress(RestoreDiffers):  # of another installation
-                if Ledger(connection, name, attempt.sealer).phase == DONE:
-                    drop(connection, database, name)
+                state = Ledger(connection, name, attempt.sealer).state
+                age = SystemClock().now() - int(state.get("doneAt", 0))
+                if state.get("phase") == DONE and age > _MAX_REPEAT_MS:
+                    drop(connection, HOME, name)

@@ -39,6 +39,7 @@ from holdfast.engines.mongodb.restore.ledger import (
 from holdfast.engines.mongodb.restore.moving import Mover, is_renamed
 from holdfast.engines.mongodb.restore.sealed import HOME
 from holdfast.engines.mongodb.restore.staging import drop_staged, take_over
+from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
 
 _MAX_NAMED = 5
@@ -46,7 +47,7 @@ _MAX_NAMED = 5
 
 def swap(address: Address, attempt: Attempt, guard: Guard) -> None:
     """Moves the staged data in place and completes it. Repeatable: the ledger stays and says that
-    all is done, until something else is staged or set aside data is dropped."""
+    all is done, until a restore a day later, an undo, or the end of the old data."""
     with _exclusive(address, attempt, guard) as connection:
         ledger = _staged_ledger(connection, attempt)
         phase = ledger.phase
@@ -176,7 +177,7 @@ def complete(
         old.change(phase=STAGED)
     else:
         _drop_prefix(connection, staging_names.old_prefix(attempt.op))
-    ledger.change(phase=DONE)
+    ledger.change(phase=DONE, doneAt=SystemClock().now())
     clear_staged(connection, ledger, attempt)
 
 
