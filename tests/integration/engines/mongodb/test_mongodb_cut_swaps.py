@@ -20,7 +20,7 @@ from holdfast.engines.staging_names import OLD, STAGE
 
 CHANGING = (
     *("renameCollection", "drop", "create", "insert", "update", "delete", "collMod"),
-    *("createIndexes", "createRole", "updateRole", "_mergeAuthzCollections"),
+    *("createIndexes", "createRole", "updateRole"),
 )
 MOST = 140
 """More commands than a swap of this server has."""
