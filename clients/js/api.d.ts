@@ -63,6 +63,14 @@ export interface AddonPlan {
   addon: Owner;
   copies: Array<PlannedCopy>;
 }
+export interface AddonProbeForm {
+  connectionString: string;
+}
+export interface AddonProbeView {
+  flavour: string;
+  version: string;
+  bytes: string;
+}
 export interface AddonSpec {
   type: string;
   config: AddonConfig;
@@ -239,6 +247,7 @@ export interface BackupForm {
   name?: string;
   retentionTime?: number;
   maxRate?: number;
+  drill?: boolean;
 }
 export interface BackupList {
   backups: Array<BackupView>;
@@ -1352,6 +1361,8 @@ export interface Calls {
   createAddon(args: { projectId: string; body: AddonForm }): Promise<AddonView>;
   /** Creates the addon, or updates the one of that name. */
   putAddon(args: { projectId: string; body: AddonForm }): Promise<AddonView>;
+  /** Asks a server what it is, as attaching it does. Nothing is written. */
+  probeAddon(args: { addonType: string; body: AddonProbeForm }): Promise<AddonProbeView>;
   getAddon(args: { projectId: string; addonId: string }): Promise<AddonView>;
   patchAddon(args: { projectId: string; addonId: string; body: AddonPatch }): Promise<AddonView>;
   deleteAddon(args: { projectId: string; addonId: string }): Promise<Empty>;

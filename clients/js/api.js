@@ -22,6 +22,7 @@ export const operations = {
   listAddons: {"method": "GET", "path": "/v1/projects/{projectId}/addons", "query": ["per_page", "page", "cursor"]},
   createAddon: {"method": "POST", "path": "/v1/projects/{projectId}/addons"},
   putAddon: {"method": "PUT", "path": "/v1/projects/{projectId}/addons"},
+  probeAddon: {"method": "POST", "path": "/v1/addon-types/{addonType}/probe"},
   getAddon: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}"},
   patchAddon: {"method": "PATCH", "path": "/v1/projects/{projectId}/addons/{addonId}"},
   deleteAddon: {"method": "DELETE", "path": "/v1/projects/{projectId}/addons/{addonId}"},

@@ -46,7 +46,7 @@ class BucketFound:
 def found_for(api: Api, form: AddonForm) -> AddonServer:
     engine = api.engines(form.type)
     if form.connection_string is not None:
-        return _attached(api, engine, form.connection_string.get_secret_value())
+        return require_server(api, engine, form.connection_string.get_secret_value())
     return _managed(engine, form)
 
 
@@ -63,10 +63,11 @@ def moved_to(api: Api, kind: str, form: AddonPatch) -> AddonServer | None:
     """Probes the new address, if the patch names one."""
     if form.connection_string is None:
         return None
-    return _attached(api, api.engines(kind), form.connection_string.get_secret_value())
+    return require_server(api, api.engines(kind), form.connection_string.get_secret_value())
 
 
-def _attached(api: Api, engine: Engine, connection_string: str) -> AddonServer:
+def require_server(api: Api, engine: Engine, connection_string: str) -> AddonServer:
+    """Signs in at the server and asks what it is, or raises Invalid for `connectionString`."""
     address = engine.parse(connection_string)
     require_certificates(address, engine, api.services.certificates)
     if any(is_local_service_name(host) for host in address.hosts):

@@ -40,7 +40,7 @@ class Backups(Noun[R]):
     @call
     def create(self, project: str, addon: str, body: Body) -> Steps[Backup]:
         """Body: `name`, `backupType`, `compressionType`, `customDestinationId`,
-        `retentionTime` (days), `maxRate` (KiB per second, of snapshots), all optional."""
+        `retentionTime` (days), `maxRate` (KiB per second, of snapshots), `drill`, all optional."""
         return parsed(Backup, (yield from post(_path(project, addon), body)))
 
     @call

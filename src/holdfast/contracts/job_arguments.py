@@ -24,10 +24,11 @@ class ProjectArguments(Arguments):
 
 class BackupArguments(ProjectArguments):
     """Arguments of taking a dump or a snapshot. `rate`: KiB per second to read the server with
-    at most."""
+    at most. `drill`: whether one follows as soon as the backup is completed."""
 
     backup_pk: int = Field(alias="backup")
     rate: int | None = None
+    drill: bool = False
 
 
 class CopyArguments(ProjectArguments):

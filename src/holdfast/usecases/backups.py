@@ -34,7 +34,9 @@ from holdfast.usecases.snapshots import snapshot_upkeep
 def create(context: Context, project: Project, addon: Addon, form: BackupForm) -> Backup:
     lock_addon(context.session, addon.pk)  # firing its schedules looks for free names too
     backup = new_backup(context, addon, form, source_of(form.backup_type))
-    arguments = BackupArguments(backup=backup.pk, project=project.id, rate=form.max_rate)
+    arguments = BackupArguments(
+        backup=backup.pk, project=project.id, rate=form.max_rate, drill=form.drill
+    )
     kind = taken_by(form.backup_type)
     order = Order(addon.pk, kind, addons.lane(addon), arguments.document(), str(backup.operation))
     operations.create(context.session, context.services.queue, order, context.now)

@@ -11,7 +11,8 @@ from holdfast.domain.units import DAY_MS
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms.forms import RoleForm, RolePatch, TokenForm
+from holdfast.usecases.forms.forms import TokenForm
+from holdfast.usecases.forms.users import RoleForm, RolePatch
 
 
 def ensure_owner(session: WriteSession, chosen: Secret | None, now: int) -> Secret | None:

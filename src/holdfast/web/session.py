@@ -38,7 +38,7 @@ EVENT_STREAM = "text/event-stream"
 MAX_FORM_BYTES = 1 << 20
 MAX_FIELDS = 2000
 _SECRET_FIELDS = frozenset({CSRF_FIELD, "password", "token", "code", "secret", "uri"})
-_SECRET_ENDINGS = ("password", "secret", "token", "passphrase", "key", "uri")
+_SECRET_ENDINGS = ("password", "secret", "token", "passphrase", "key", "uri", "connectionstring")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

@@ -107,6 +107,16 @@ def test_a_backup_goes_into_another_file(installation: SqliteInstallation) -> No
         assert fingerprint(target) == before
 
 
+def test_a_connection_is_tried_before_it_is_attached(installation: SqliteInstallation) -> None:
+    make(installation.files / "tried.db", rows=1)
+    path, string = "/addon-types/sqlite/probe", f"sqlite://{installation.files / 'tried.db'}"
+    probed = installation.api.post(path, {"connectionString": string}).data
+    assert (probed["flavour"], probed["version"]) == ("SQLite", sqlite3.sqlite_version)
+    assert int(probed["bytes"]) > 0
+    refused = installation.api.post(path, {"connectionString": f"{string}x"})
+    assert (refused.status, list(refused.details)) == (400, ["connectionString"])
+
+
 def test_only_allowed_files_are_attached(installation: SqliteInstallation, tmp_path: Path) -> None:
     make(installation.home / "secret.db", rows=1)
     (installation.files / "link.db").symlink_to(installation.home / "secret.db")

@@ -18,7 +18,8 @@ from holdfast.http.state import State
 from holdfast.http.writing import Writing
 from holdfast.usecases import tokens as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms.forms import RoleForm, RolePatch, TokenForm
+from holdfast.usecases.forms.forms import TokenForm
+from holdfast.usecases.forms.users import RoleForm, RolePatch
 from holdfast.views import tokens as views
 from holdfast.views.shapes.base import Empty, Many, One
 from holdfast.views.shapes.others import RoleList, RoleView, TokenList, TokenView

@@ -42,6 +42,7 @@ OPTIONS = {
     "customDestinationId": "--destination",
     "retentionTime": "--keep",
     "maxRate": "--max-rate",
+    "drill": "--drill",
 }
 """The option for each field of the API."""
 
@@ -65,10 +66,14 @@ class Fields:
         int | None,
         typer.Option("--max-rate", help="KiB per second read of the server at most; snapshots."),
     ] = None
+    drill: Annotated[
+        bool, typer.Option("--drill", help="Drill it once, as soon as it is completed.")
+    ] = False
     file: prompts.BodyFile = None
 
     def body(self) -> dict[str, object]:
         fields = {
+            "drill": self.drill or None,
             "maxRate": self.max_rate,
             "retentionTime": self.keep,
             "name": self.name,

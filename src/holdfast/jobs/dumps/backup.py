@@ -40,6 +40,7 @@ from holdfast.jobs.dumps.store_member import DumpTarget, copy_member
 from holdfast.kit.clock import rfc3339
 from holdfast.pipeline.digest import Digest
 from holdfast.usecases import backup_warnings
+from holdfast.usecases.protection import drills
 
 _MAX_READINGS = 4
 """Readings of a server whose objects are replaced while it is read."""
@@ -210,7 +211,8 @@ def _manifest(job: Job, backup: Backup, record: BackupRecord) -> Manifest:
 
 
 def publish(session: WriteSession, job: Job, record: BackupRecord) -> None:
-    backup = backups.get(session, job.parse(BackupArguments).backup_pk)
+    arguments = job.parse(BackupArguments)
+    backup = backups.get(session, arguments.backup_pk)
     backup.version = record.version
     copy = copies.first(session, backup.pk)
     backup.size = copy.size = sum(member.stored_bytes for member in record.members)
@@ -224,6 +226,8 @@ def publish(session: WriteSession, job: Job, record: BackupRecord) -> None:
         "inventory": record.inventory,
         "warnings": warnings,
     }
+    if arguments.drill:
+        drills.follow(session, job.tools.queue, job.addon, backup.pk, job.tools.clock.now())
 
 
 def clean(job: Job, record: BackupRecord) -> str:  # noqa: ARG001 - older attempts go too, unrecorded

@@ -32,6 +32,7 @@ from holdfast.repositories.restic.repository import Snapshot
 from holdfast.repositories.restic.write.cutting import Cutter, cutters
 from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.usecases import backup_warnings
+from holdfast.usecases.protection import drills
 from holdfast.usecases.snapshots import snapshot_upkeep
 
 
@@ -192,7 +193,8 @@ def seal(job: Job, record: SnapshotRecord) -> SnapshotRecord:
 
 
 def publish(session: WriteSession, job: Job, record: SnapshotRecord) -> None:
-    backup = backups.get(session, job.parse(BackupArguments).backup_pk)
+    arguments = job.parse(BackupArguments)
+    backup = backups.get(session, arguments.backup_pk)
     copy = copies.first(session, backup.pk)
     backup.version = record.version
     backup.size = copy.size = record.size
@@ -211,6 +213,8 @@ def publish(session: WriteSession, job: Job, record: SnapshotRecord) -> None:
         "facts": record.facts,
         "warnings": warnings,
     }
+    if arguments.drill:
+        drills.follow(session, job.tools.queue, job.addon, backup.pk, job.tools.clock.now())
 
 
 def clean(job: Job, record: SnapshotRecord) -> str:

@@ -137,6 +137,9 @@ class BackupForm(Wish):
         description="Extension, snapshots only: KiB per second that the server is read with at"
         " most; as fast as it goes when absent. Not every engine can.",
     )
+    drill: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="Extension: drill it once, as soon as it is completed."
+    )
 
     @field_validator("max_rate")
     @classmethod
@@ -254,6 +257,10 @@ class ForkSource(StrictForm):
         if not (rest if self.backup_uid is not None else named):
             raise ValueError("needs addonId and backupId (projectId if elsewhere), or backupUid")
         return self
+
+
+class AddonProbeForm(StrictForm):
+    connection_string: SecretStr = Field(description="As a new addon would have it.")
 
 
 class AddonPatch(Form):
@@ -383,18 +390,3 @@ class TokenForm(StrictForm):
     role: Annotated[str, Field(min_length=1, max_length=60)]
     projects: list[Annotated[str, Field(max_length=60)]] | None = None
     expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = None
-
-
-RoleName = Annotated[str, Field(min_length=3, max_length=39), Matching(naming.NAME, "Operator")]
-
-
-class RoleForm(StrictForm):
-    name: RoleName
-    permissions: Annotated[list[str], Field(min_length=1)]
-
-
-class RolePatch(StrictForm):
-    """Only what is sent is changed; the id stays."""
-
-    name: RoleName | None = None
-    permissions: Annotated[list[str], Field(min_length=1)] | None = None

@@ -1,9 +1,10 @@
-"""Request bodies about users."""
+"""Request bodies about users and their roles."""
 
 from typing import Annotated
 
 from pydantic import Field, SecretStr
 
+from holdfast.domain import naming
 from holdfast.usecases.forms.forms import StrictForm
 from holdfast.usecases.forms.texts import Matching
 
@@ -44,3 +45,18 @@ class CliLoginForm(StrictForm):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     role: _Role
     expires_in_hours: Annotated[int, Field(ge=1, le=24 * 365)] | None = None
+
+
+RoleName = Annotated[str, Field(min_length=3, max_length=39), Matching(naming.NAME, "Operator")]
+
+
+class RoleForm(StrictForm):
+    name: RoleName
+    permissions: Annotated[list[str], Field(min_length=1)]
+
+
+class RolePatch(StrictForm):
+    """Only what is sent is changed; the id stays."""
+
+    name: RoleName | None = None
+    permissions: Annotated[list[str], Field(min_length=1)] | None = None

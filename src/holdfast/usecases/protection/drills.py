@@ -44,6 +44,14 @@ def start(context: Context, addon: Addon, backup: Backup | None, keep_minutes: i
     return _order(session, queue, addon, backup.pk, Cause.REQUEST, context.now, keep_minutes)
 
 
+def follow(session: WriteSession, queue: Queue, addon: Addon, backup_pk: int, now: int) -> None:
+    """Orders the drill that was asked for with the backup, which has just been completed; none if
+    another one of the addon is under way. The addon is not locked: its operation's row already is,
+    and an abort of that one locks them the other way round."""
+    if drills.open_of_addon(session, addon.pk) is None:
+        _order(session, queue, addon, backup_pk, Cause.BACKUP, now)
+
+
 def _order(
     session: WriteSession,
     queue: Queue,

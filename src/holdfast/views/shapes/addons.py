@@ -51,6 +51,14 @@ class AddonTypes(Shape):
     addon_types: list[AddonType]
 
 
+class AddonProbeView(Shape):
+    """What a server said of itself. `bytes`: of all its user databases together."""
+
+    flavour: str
+    version: str
+    bytes: str
+
+
 class AddonItem(Shape):
     id: str
     name: str

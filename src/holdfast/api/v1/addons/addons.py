@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from holdfast.api.places import AddonPath, AtAddon, Paging, project_at
-from holdfast.api.probing import found_for, moved_to, require_archivable
+from holdfast.api.probing import found_for, moved_to, require_archivable, require_server
 from holdfast.api.reading import in_turn
 from holdfast.catalog import addons as rows
 from holdfast.domain.access import Caller, Permission
@@ -18,9 +18,9 @@ from holdfast.http.state import State
 from holdfast.http.writing import Writing
 from holdfast.usecases import addons as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms.forms import AddonForm, AddonPatch
+from holdfast.usecases.forms.forms import AddonForm, AddonPatch, AddonProbeForm
 from holdfast.views import addons as views
-from holdfast.views.shapes.addons import AddonList, AddonView
+from holdfast.views.shapes.addons import AddonList, AddonProbeView, AddonView
 from holdfast.views.shapes.base import Empty, Many, One
 
 router = APIRouter(tags=["addons"])
@@ -75,6 +75,15 @@ def put_addon(
     if existing.kind != form.type:
         raise Conflict(f"the addon {existing.id!r} exists already as {existing.kind}")
     return patch_addon(api, writing, caller, AddonPath(project_id, existing.id), form)
+
+
+@router.post("/addon-types/{addon_type}/probe", response_model=One[AddonProbeView])
+def probe_addon(api: State, caller: Creator, addon_type: str, form: AddonProbeForm) -> Response:
+    """Asks a server what it is, as attaching it does. Nothing is written."""
+    server = require_server(api, api.engines(addon_type), form.connection_string.get_secret_value())
+    size = server.probe.size if server.probe else 0
+    flavour = server.probe.flavour if server.probe else addon_type
+    return answers.one(AddonProbeView(flavour=flavour, version=server.version, bytes=str(size)))
 
 
 @router.get(ADDON, response_model=One[AddonView])
