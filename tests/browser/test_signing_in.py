@@ -226,6 +226,10 @@ def test_from_the_link_to_a_proven_backup(
         page.get_by_role("button", name="Make me the owner").click()
         page.get_by_label("Connection string").fill(f"sqlite://{file}")
         page.get_by_label("Name", exact=True).fill("shop")
+        page.get_by_role("button", name="Test the connection").click()
+        page.get_by_text("It works: SQLite").wait_for()
+        if scripts:
+            assert tab.barriers() == []
         page.get_by_role("button", name="Take the first backup").click()
         page.wait_for_url("**/setup/run/**")
         page.evaluate("window.sameDocument = true")

@@ -46,7 +46,7 @@ def test_from_the_link_to_a_proven_backup(fresh_server: Server) -> None:
     late = Visitor(server).post("/setup", key=key, name="eve", password=GOOD_PASSWORD)
     assert late.status_code == 404
     page = visitor.get("/setup/first").text
-    fields = {"csrf": hidden(page, "csrf"), "plan": "daily", "place": "here", "prove": "on"}
+    fields = {"csrf": hidden(page, "csrf"), "plan": "daily", "place": "here", "drill": "on"}
     fields["project"] = "Default"
     file = server.data_dir.parent / "files" / "shop.db"
     wrong = visitor.post(
@@ -54,12 +54,42 @@ def test_from_the_link_to_a_proven_backup(fresh_server: Server) -> None:
     )
     assert wrong.status_code == 400
     assert "password" not in wrong.text or "sqlite" in wrong.text
-    begun = visitor.post("/setup/first", name="Shop", connectionString=f"sqlite://{file}", **fields)
+    string = f"sqlite://{file}"
+    tried = visitor.post("/setup/first/test", connectionString=f"{string}x", **fields)
+    assert (tried.status_code, "shop.dbx" in tried.text) == (400, True)
+    htmx = {"hx-request": "true", "hx-target": "tested"}
+    part = visitor.post("/setup/first/test", htmx, connectionString=string, **fields)
+    assert part.text.strip().startswith('<div id="tested"')
+    assert f"It works: SQLite {sqlite3.sqlite_version}" in part.text
+    tested = visitor.post("/setup/first/test", connectionString=string, name="Shop", **fields)
+    assert "It works" in tested.text
+    assert string not in tested.text, "secrets go into no page"
+    fields |= {"name": hidden(tested.text, "name"), "sealed": hidden(tested.text, "sealed")}
+    begun = visitor.post("/setup/first", connectionString="", **fields)
     assert begun.status_code == 303, begun.text[-2000:]
     run = begun.headers["location"]
-    assert "by itself" in visitor.get(run).text or "The proof" in visitor.get(run).text
+    assert "The proof" in visitor.get(run).text
     await_that(lambda: "passed" in visitor.get(run).text, why=lambda: visitor.get(run).text[-3000:])
     users = server.api().get("/users").data["users"]
     assert [(user["name"], user["role"]) for user in users] == [("mara", "owner")]
     schedules = server.api().get("/projects/default/addons/shop/backup-schedules").data
     assert "daily" in str(schedules)
+    plan = server.api().get("/projects/default/addons/shop/drill-plan").data
+    assert (plan["scheduled"], plan["afterBackup"]) == (True, False), "only the first is drilled"
+    drills = server.api().get("/projects/default/addons/shop/drills").data["drills"]
+    assert [drill["cause"] for drill in drills] == ["backup"]
+
+
+def test_a_managed_database_is_made_backed_up_and_proven(fresh_server: Server) -> None:
+    visitor = Visitor(fresh_server)
+    key = hidden(visitor.get(link_of(fresh_server)).text, "key")
+    visitor.post("/setup", key=key, name="mara", password=GOOD_PASSWORD)
+    page = visitor.get("/setup/first").text
+    assert 'value="managed"' in page
+    fields = {"csrf": hidden(page, "csrf"), "project": "Default", "plan": "none", "name": "Cache"}
+    nothing = visitor.post("/setup/first", how="attach", connectionString="", **fields)
+    assert (nothing.status_code, "f-connectionString-p" in nothing.text) == (400, True)
+    begun = visitor.post("/setup/first", how="managed", type="redis", drill="on", **fields)
+    assert begun.status_code == 303, begun.text[-2000:]
+    run = begun.headers["location"]
+    await_that(lambda: "passed" in visitor.get(run).text, why=lambda: visitor.get(run).text[-3000:])

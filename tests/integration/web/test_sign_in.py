@@ -197,10 +197,12 @@ def test_a_form_that_outlived_its_session_is_kept(server: Server, api: Api) -> N
     (mine,) = [each for each in _sessions(api) if each["by"] == name]
     api.delete(f"/sessions/{mine['id']}")
     fields = {"theme": "dark", "back": "/?x=<b>&y=1", "new_password": "a secret of mine"}
+    fields["connectionString"] = "postgresql://shop:another-secret@db/shop"
     answer = visitor.post("/theme", csrf=csrf, **fields)
     assert answer.status_code == 401
     assert "Your form is kept" in answer.text
     assert "a secret of mine" not in answer.text
+    assert "another-secret" not in answer.text
     going_on = hidden(answer.text, "going_on")
     resumed = visitor.sign_in(name, going_on=going_on)
     assert resumed.status_code == 200

@@ -1,5 +1,6 @@
 """Set-up: the link that a fresh installation prints, and three answers to the first backup."""
 
+import json
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -9,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from holdfast.catalog.access import users
 from holdfast.domain.access import Permission
-from holdfast.domain.errors import Failure, Invalid, NotFound
+from holdfast.domain.errors import Failure, Invalid, NotFound, SealBroken
 from holdfast.http.arrival import address_of
 from holdfast.http.auth import check
 from holdfast.http.limits.throttle import digest_of
@@ -24,8 +25,9 @@ from holdfast.web.forms import Form
 from holdfast.web.in_process import Answer, Calls, path_of
 from holdfast.web.live import addon_topic
 from holdfast.web.pages.access.sign_in import only_single
-from holdfast.web.pages.addons.new import ENGINE_BY_SCHEME
+from holdfast.web.pages.addons.new import ENGINE_BY_SCHEME, body_of
 from holdfast.web.session import (
+    Posted,
     Posting,
     Viewer,
     Viewing,
@@ -45,9 +47,12 @@ PLANS: dict[str, tuple[dict[str, Any], int] | None] = {
 }
 """When backups are taken, and for how many days they are kept."""
 _FIELDS = (
-    *("connectionString", "name", "project", "plan", "place", "prove"),
+    *("how", "connectionString", "type", "name", "project", "plan", "place", "drill"),
     *("endpoint", "bucketName", "region", "accessKey", "secretKey"),
 )
+_SECRETS = ("connectionString", "secretKey")
+_CHOICES = {"how": "attach", "plan": "daily", "place": "here"}
+"""What is chosen at first."""
 _OVER = ("completed", "failed", "aborted", "notSupported", "not-supported", "lost")
 
 
@@ -120,31 +125,82 @@ async def _require_key(request: Request, key: str) -> None:
 @router.get("/setup/first")
 async def first_page(request: Request, viewer: Viewing) -> Response:
     check(viewer.caller, Permission.ADDON_CREATE)
-    values = {"project": "Default", "plan": "daily", "place": "here", "prove": "on"}
-    return _show_first(request, viewer, Form(values=values, known=_FIELDS))
+    values = {**_CHOICES, "project": "Default", "drill": "on"}
+    return await _show_first(request, viewer, Form(values=values, known=_FIELDS))
 
 
-def _show_first(request: Request, viewer: Viewer, form: Form) -> Response:
+async def _show_first(
+    request: Request, viewer: Viewer, form: Form, probe: Answer | None = None
+) -> Response:
+    """`probe` is what testing the connection came to, None: it was not tested."""
+    types = (await Calls(request, viewer.caller).get("/v1/addon-types"))["addonTypes"]
+    secrets = {name: form.value(name) for name in _SECRETS if form.value(name)}
+    sealed = of(request).services.sealer.seal(Secret(json.dumps(secrets)), _seal_of(viewer))
+    refused = form.message or (probe is not None and not probe.ok)
     return show_door(
         request,
         "setup/first.html",
         "Your first backup",
-        400 if form.message else 200,
+        # htmx shows only what succeeds
+        400 if refused and "hx-request" not in request.headers else 200,
         viewer=viewer,
         wide=True,
         form=form,
+        sealed=sealed if secrets else "",
+        probe=probe,
+        features={kind["type"]: kind["features"] for kind in types}.get(_engine(form), {}),
+        managed=[(kind["type"], kind["name"]) for kind in types if kind["features"]["managed"]],
         lead="Three answers, then it runs. Everything can be changed later.",
     )
 
 
+def _read_first(request: Request, posted: Posted) -> Form:
+    """The answers; secrets that were not typed again are those of the page before, which carries
+    them sealed."""
+    form = Form.of(posted.form, _FIELDS)
+    try:
+        sealer = of(request).services.sealer
+        opened = sealer.open(form.value("sealed"), _seal_of(posted.viewer)).reveal()
+        form.values |= {
+            name: form.value(name) or secret for name, secret in json.loads(opened).items()
+        }
+    except SealBroken:  # there is none, or it is of another session
+        pass
+    return form
+
+
+def _seal_of(viewer: Viewer) -> str:
+    return f"set-up of {viewer.session_id}"
+
+
+def _engine(form: Form) -> str:
+    """The kind of the database that is attached or made."""
+    if form.value("how") == "managed":
+        return form.value("type")
+    return ENGINE_BY_SCHEME.get(
+        form.value("connectionString").partition(":")[0].lower(), "postgresql"
+    )
+
+
+@router.post("/setup/first/test")
+async def test_connection(request: Request, posted: Posting) -> Response:
+    """Probes the connection string as attaching does, and shows the form with what was found."""
+    form = _read_first(request, posted)
+    form.values["how"] = "attach"
+    body = {"connectionString": form.value("connectionString")}
+    calls = Calls(request, posted.viewer.caller)
+    probe = await calls.ask("POST", path_of("addon-types", _engine(form), "probe"), body)
+    return await _show_first(request, posted.viewer, form, probe)
+
+
 @router.post("/setup/first")
 async def begin_first(request: Request, posted: Posting) -> Response:
-    """Attaches the database, adds place and plan, and starts the first backup."""
-    viewer, form = posted.viewer, Form.of(posted.form, _FIELDS)
+    """Attaches or makes the database, adds place and plan, and starts the first backup."""
+    viewer, form = posted.viewer, _read_first(request, posted)
     try:
         path = await _take(Calls(request, viewer.caller), form)
     except _Stopped as error:
-        return _show_first(request, viewer, form.refuse(error.answer))
+        return await _show_first(request, viewer, form.refuse(error.answer))
     return RedirectResponse(path, 303)
 
 
@@ -159,23 +215,28 @@ class _Stopped(Exception):
 async def _take(calls: Calls, form: Form) -> str:
     """Takes the steps in their order; returns the page that follows the backup."""
     project = await _project(calls, form.value("project") or "Default")
-    string = form.value("connectionString")
-    body: dict[str, Any] = {
-        "name": form.value("name") or "First",
-        "type": ENGINE_BY_SCHEME.get(string.partition(":")[0].lower(), "postgresql"),
-        "connectionString": string,
-    }
-    addon = (await _post(calls, path_of("projects", project, "addons"), body))["id"]
+    answers = {**_CHOICES, **form.values, "type": _engine(form)}
+    body = body_of(Form({**answers, "name": form.value("name") or "First"}))
+    addon = await _post(calls, path_of("projects", project, "addons"), body)
+    base = ("projects", project, "addons", addon["id"])
     destination = await _destination(calls, form)
-    wish = {"backupType": "dump", **({"customDestinationId": destination} if destination else {})}
-    plan = PLANS.get(form.value("plan"))
-    base = ("projects", project, "addons", addon)
+    types = (await calls.get("/v1/addon-types"))["addonTypes"]
+    wish: dict[str, Any] = {"backupType": "dump"}
+    if not any(t["type"] == body["type"] and t["features"]["backupsDump"] for t in types):
+        wish = {"backupType": "snapshot"}
+        if destination:
+            wish["additionalDestinations"] = [{"destinationId": destination}]
+    elif destination:
+        wish["customDestinationId"] = destination
+    plan = PLANS.get(answers["plan"])
     if plan is not None:
         schedule = {**wish, "scheduling": plan[0], "retentionTime": plan[1]}
         await _post(calls, path_of(*base, "backup-schedules"), schedule)
-    await calls.ask("PUT", path_of(*base, "drill-plan"), {"afterBackup": form.on("prove")})
-    backup = await _post(calls, path_of(*base, "backups"), {"name": "First backup", **wish})
-    return f"/setup/run/{project}/{addon}/{backup['id']}"
+    drill = form.on("drill")
+    order = {"name": "First backup", "drill": drill, **wish}
+    backup = await _post(calls, path_of(*base, "backups"), order)
+    path = f"/setup/run/{project}/{addon['id']}/{backup['id']}"
+    return f"{path}?drill=on" if drill else path
 
 
 async def _project(calls: Calls, name: str) -> str:
@@ -218,9 +279,6 @@ async def run_page(
     backup = await calls.get(path_of(*base, "backups", backup_id))
     drills = (await calls.get(path_of(*base, "drills")))["drills"]
     drill = next((drill for drill in drills if drill["backupId"] == backup["id"]), None)
-    plan = await calls.get(path_of(*base, "drill-plan"))
-    taken = backup["status"] == "completed"
-    proving = drill is None and taken and plan["afterBackup"]
     drilling = drill is not None and drill["status"] not in _OVER
     return show_door(
         request,
@@ -233,8 +291,8 @@ async def run_page(
         drill=drill,
         addon=f"/p/{project_id}/{addon_id}",
         here=request.url.path,
-        waits=backup["status"] not in _OVER or drilling or proving,
-        proves=plan["afterBackup"],
+        waits=backup["status"] not in _OVER or drilling,
+        proves=request.query_params.get("drill") == "on",
         topic=addon_topic(project_id, addon_id),
         live=addon_topic(project_id, addon_id),
     )
