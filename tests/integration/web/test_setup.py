@@ -65,6 +65,10 @@ def test_from_the_link_to_a_proven_backup(fresh_server: Server) -> None:
     assert "It works" in tested.text
     assert string not in tested.text, "secrets go into no page"
     fields |= {"name": hidden(tested.text, "name"), "sealed": hidden(tested.text, "sealed")}
+    bucket = {"place": "bucket", "endpoint": "http://127.0.0.1:9", "bucketName": "backups"}
+    bucket |= {"region": "here", "accessKey": "a" * 20, "secretKey": "s" * 40}
+    away = visitor.post("/setup/first", **{**fields, **bucket})
+    assert (away.status_code, "does not work" in away.text) == (400, True)
     begun = visitor.post("/setup/first", connectionString="", **fields)
     assert begun.status_code == 303, begun.text[-2000:]
     run = begun.headers["location"]

@@ -219,7 +219,11 @@ async def _take(calls: Calls, form: Form) -> str:
     body = body_of(Form({**answers, "name": form.value("name") or "First"}))
     addon = await _post(calls, path_of("projects", project, "addons"), body)
     base = ("projects", project, "addons", addon["id"])
-    destination = await _destination(calls, form)
+    try:
+        destination = await _destination(calls, form)
+    except _Stopped:
+        await calls.ask("DELETE", path_of(*base))  # else its name is taken at the next try
+        raise
     types = (await calls.get("/v1/addon-types"))["addonTypes"]
     wish: dict[str, Any] = {"backupType": "dump"}
     if not any(t["type"] == body["type"] and t["features"]["backupsDump"] for t in types):
