@@ -163,6 +163,9 @@ export interface ArchiveView {
   checkedAt?: string;
   behindBytes?: number;
   slackBytes?: number;
+  openGap?: OpenArchiveGap;
+  oldLogGoesAt?: string;
+  oldLogStays?: string;
 }
 export interface ArchiveWindow {
   startTimestamp: string;
@@ -808,6 +811,10 @@ export interface OccurrenceView {
   decidedAt: string;
   lateSeconds?: number;
   backup?: CausedBackup;
+}
+export interface OpenArchiveGap {
+  startTimestamp: string;
+  reason: string;
 }
 export interface OpinionForm {
   passed: boolean;

@@ -104,29 +104,6 @@ def test_windows_are_what_a_reader_of_bytes_reaches(archive: Archive) -> None:
                 assert (child.parent, child.forked) == (before.line, before.end)
 
 
-@settings(deadline=None, max_examples=100)
-@given(archives(), st.integers(0, 120), st.integers(0, 60))
-def test_the_floor_leads_to_the_end_and_covers_the_promise(
-    archive: Archive, now: int, days: int
-) -> None:
-    routes = rules.routes(archive)
-    floor = rules.floor(routes, now, days)
-    assert (floor is None) == (not routes)
-    if floor is None:
-        return
-    end = max(route.window.end for route in routes)
-    without_older = [r for r in routes if r.base.instant >= floor.instant]
-    assert any(r.window.end == end and r.base == floor for r in without_older)
-    older = [
-        r for r in routes if r.base.instant <= now - days and r.window.line == _last(routes).line
-    ]
-    assert not older or floor.instant <= now - days
-
-
-def _last(routes: list[rules.Route]) -> Window:
-    return max(routes, key=lambda route: (route.window.end, route.window.line)).window
-
-
 def test_a_hole_in_the_log_is_a_gap_with_both_ends() -> None:
     lines = [Line(1, "a", ended="the server removed its log"), Line(2, "b", begins=50)]
     archive = Archive(

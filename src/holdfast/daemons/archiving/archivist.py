@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from holdfast.catalog import addons
+from holdfast.catalog.archiving import archives
+from holdfast.catalog.archiving.archives import Lease
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.schema import Addon, ArchiveRow
-from holdfast.catalog.storage import archives
-from holdfast.catalog.storage.archives import Lease
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import Failure, FencedOff, Interrupted, LogRemoved
+from holdfast.domain.units import DAY_MS
 from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.archiving import archives as verbs
 from holdfast.usecases.archiving.receiver import OtherHistory, Receiver
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 15.0
 _STOP_SECONDS = 10.0
-_BASE_EVERY_MS = 600_000
+_BASE_EVERY_SECONDS = 600.0
 """Pause between two orders of a snapshot, so that a failing one is not repeated at once."""
 
 
@@ -56,7 +57,7 @@ class Archivist:
         self._dead_ms = round(dead * 1000)
         self._serving: dict[int, _Serving] = {}
         self._pauses: dict[int, tuple[float, float]] = {}
-        self._bases: dict[int, int] = {}
+        self._bases: dict[int, float] = {}
 
     def round(self) -> None:
         with self._tools.catalog.read() as session:
@@ -161,19 +162,22 @@ class Archivist:
             log.info("the lease was not given back", extra={"error": str(error)})
 
     def _order_base(self, archive: ArchiveRow, addon: Addon) -> None:
-        """A window begins with a snapshot: every line gets one, soon after it begins."""
-        now = self._tools.clock.now()
+        """A window begins with a snapshot: every line gets one soon after it begins, another when a
+        part of the log is lost, and one every `days`, so that older log need not stay."""
+        now, moment = self._tools.clock.now(), self._tools.clock.monotonic()
         with self._tools.catalog.read() as session:
             line = archives.current_line(session, archive.pk)
-            session.expunge_all()
-            coming = line is None or archives.is_base_coming(session, addon.pk, line.since)
-        if line is None or coming:
+            if line is None:
+                return
+            lost = archives.lost_since(session, line.pk) or 0
+            since = max(line.since, lost, now - archive.days * DAY_MS)
+            line_pk, coming = line.pk, archives.is_base_coming(session, addon.pk, since)
+        if coming or moment - self._bases.get(line_pk, -_BASE_EVERY_SECONDS) < _BASE_EVERY_SECONDS:
             return
-        if now - self._bases.get(line.pk, 0) >= _BASE_EVERY_MS:
-            self._bases[line.pk] = now
-            with self._tools.catalog.write() as session:
-                if verbs.order_base(session, self._tools, addon, line.since):
-                    log.info("a snapshot begins a window", extra={"addon": addon.id})
+        self._bases[line_pk] = moment
+        with self._tools.catalog.write() as session:
+            if verbs.order_base(session, self._tools, addon, archive, since):
+                log.info("a snapshot begins a window", extra={"addon": addon.id})
 
     def _release(self, archive: ArchiveRow, addon: Addon) -> None:
         """Lets the server go. A server that is gone keeps nothing for us."""

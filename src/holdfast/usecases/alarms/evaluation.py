@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from holdfast.catalog import destinations, objectives, projects, protected_rows
 from holdfast.catalog.alarms import alarms, channels, monitors, observations
 from holdfast.catalog.alarms.observations import Observation
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import Catalog, ReadSession, WriteSession
-from holdfast.catalog.storage import archives
 from holdfast.catalog.work import measured, workers
 from holdfast.domain.addon import Desired
 from holdfast.domain.alarms.messages import Event

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import fastcrc
 
+from holdfast.catalog.archiving import archives
+from holdfast.catalog.archiving.archives import Lease
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Addon, ArchiveLine, ArchivePiece, ArchiveRow
-from holdfast.catalog.storage import archives
-from holdfast.catalog.storage.archives import Lease
 from holdfast.contracts.archive import Arrival, Following, Fork, Vitals
 from holdfast.domain.errors import EvidenceMissing, LogRemoved
 from holdfast.kit import ids

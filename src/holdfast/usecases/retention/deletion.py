@@ -6,7 +6,7 @@ beginning lies one transaction under the addon's lock.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -24,7 +24,7 @@ from holdfast.catalog.storage import (
 )
 from holdfast.catalog.storage.deletions import Outcome
 from holdfast.catalog.storage.findings import Sighting
-from holdfast.catalog.storage.holdings import Holdings
+from holdfast.catalog.storage.holdings import Holding, Holdings
 from holdfast.catalog.work import chores
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict
@@ -195,21 +195,41 @@ def _unproven(
     if going.state not in (State.GOOD, State.LOST):
         return None  # nothing of worth is lost with it
     by_key = {holding.held.key: holding for holding in all_copies.present}
-    required = [copy for copy in floor(all_copies.held, going) if copy.key not in proven]
-    proofs: list[Proof] = []
-    for copy in required:
-        holding = by_key[copy.key]
-        backup = backups.with_evidence(session, copy.backup)
-        proof = Proof(
-            copy_pk=copy.key,
-            destination_pk=copy.destination_pk,
-            prefix=holding.objects or "",
-            sizes=store_contents.sizes_of(backup.evidence),
-            backup=holding.backup,
-            unread=_is_unread(session, backup, copy.key, period),
-        )
-        proofs.append(proof)
+    required = [by_key[copy.key] for copy in floor(all_copies.held, going)]
+    required += bases_to_prove(all_copies, all_copies.bases(period.now) - {going.backup}, proven)
+    proofs = [
+        proof_of(session, holding, period)
+        for holding in {holding.held.key: holding for holding in required}.values()
+        if holding.held.key not in proven
+    ]
     return Decision(Step.PROVE, floor=proofs) if proofs else None
+
+
+def bases_to_prove(
+    all_copies: Holdings, bases: Collection[int], proven: Collection[int]
+) -> list[Holding]:
+    """A good copy of each snapshot that an archived log needs, if none of its copies is proven."""
+    good: dict[int, list[Holding]] = {}
+    for holding in all_copies.present:
+        if holding.held.backup in bases and holding.held.good:
+            good.setdefault(holding.held.backup, []).append(holding)
+    return [
+        candidates[0]
+        for candidates in good.values()
+        if not any(holding.held.key in proven for holding in candidates)
+    ]
+
+
+def proof_of(session: ReadSession, holding: Holding, period: ReadingPeriod) -> Proof:
+    backup = backups.with_evidence(session, holding.held.backup)
+    return Proof(
+        copy_pk=holding.held.key,
+        destination_pk=holding.held.destination_pk,
+        prefix=holding.objects or "",
+        sizes=store_contents.sizes_of(backup.evidence),
+        backup=holding.backup,
+        unread=_is_unread(session, backup, holding.held.key, period),
+    )
 
 
 def _is_unread(session: ReadSession, backup: Backup, copy_pk: int, period: ReadingPeriod) -> bool:
