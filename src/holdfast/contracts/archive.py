@@ -34,13 +34,15 @@ class Fork:
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """All that the server acknowledged before `clock`, in ms, lies before `position`. `slack`:
-    bytes of log that it keeps for us before it lets go; None: without a limit. `since`: from when
-    on the server is known to serve the present line; None: that cannot be asked."""
+    bytes that it writes before it lets go of what is not stored, `limit`: bytes that it keeps for
+    us in all; None: without a limit. `since`: from when on the server is known to serve the present
+    line; None: that cannot be asked."""
 
     position: int
     clock: int
     slack: int | None
     since: int | None = None
+    limit: int | None = None
 
 
 class Following(Protocol):
@@ -67,6 +69,10 @@ class Following(Protocol):
 
     def receive(self, seconds: float) -> Arrival | Fork | None:
         """What comes next, None when nothing came within that time."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Takes nothing for a while, but lets the server know that we are here."""
         ...
 
     def keep(self, position: int) -> None:

@@ -12,8 +12,9 @@ class ArchiveRow(Table):
     of its log for us. `recipient` seals, the sealed identity opens.
 
     `holder` archives under `fence` while its `beat`, by the database's clock, is young. `state` and
-    `reason` are for people; `behind` and `slack` are bytes that are not stored yet, and that the
-    server keeps at most before it lets go; `checked` is when that was true.
+    `reason` are for people; `behind` are bytes that are not stored yet, `slack` those that the
+    server writes before it lets go of them, of `slack_limit` in all; `checked` is when that was
+    true.
 
     Retention judges the log at `review`; `looked` is when its objects were last compared with the
     rows; `sweeping`: there are objects that were given up; `obstacle` is why old log stays for now.
@@ -36,6 +37,7 @@ class ArchiveRow(Table):
     reason: Mapped[str | None]
     behind: Mapped[int | None]
     slack: Mapped[int | None]
+    slack_limit: Mapped[int | None]
     checked: Mapped[int | None]
     since: Mapped[int]
     created: Mapped[int]

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 15.0
 _STOP_SECONDS = 10.0
+_CONNECT_SECONDS = 60.0
+"""A server may take so long to let us in."""
 _BASE_EVERY_SECONDS = 600.0
 """Pause between two orders of a snapshot, so that a failing one is not repeated at once."""
 
@@ -40,6 +42,8 @@ class _Serving:
     guard: Guard
     lease: Lease
     settings: tuple[object, ...]
+    ticked: float
+    """When its thread last got on, by the monotonic clock: no lease is kept for one that hangs."""
 
 
 def _settings(archive: ArchiveRow, addon: Addon) -> tuple[object, ...]:
@@ -55,6 +59,7 @@ class Archivist:
         self._tools = tools
         self._worker = worker
         self._dead_ms = round(dead * 1000)
+        self._hangs_after = max(dead, _CONNECT_SECONDS)
         self._serving: dict[int, _Serving] = {}
         self._pauses: dict[int, tuple[float, float]] = {}
         self._bases: dict[int, float] = {}
@@ -107,28 +112,36 @@ class Archivist:
         if fence is None:
             return
         lease, guard = Lease(archive.pk, self._worker, fence), Guard(self._tools.clock)
-        work = partial(self._serve, archive, addon, lease, guard)
-        thread = threading.Thread(target=work, name=f"archive-{archive.pk}", daemon=True)
-        self._serving[archive.pk] = _Serving(thread, guard, lease, _settings(archive, addon))
+        thread = threading.Thread(name=f"archive-{archive.pk}", daemon=True)
+        began = self._tools.clock.monotonic()
+        serving = _Serving(thread, guard, lease, _settings(archive, addon), began)
+        thread.run = partial(self._serve, archive, addon, serving)
+        self._serving[archive.pk] = serving
         thread.start()
 
     def _beat(self, serving: _Serving) -> None:
+        if self._tools.clock.monotonic() - serving.ticked > self._hangs_after:
+            serving.guard.stop(Interrupted("its thread hangs"))
+            return
         try:
             with self._tools.catalog.write() as session:
                 serving.lease.prove(session)
         except FencedOff as error:
             serving.guard.stop(error)
 
-    def _serve(self, archive: ArchiveRow, addon: Addon, lease: Lease, guard: Guard) -> None:
+    def _serve(self, archive: ArchiveRow, addon: Addon, serving: _Serving) -> None:
         """Receives until something ends it, and writes why."""
-        reason = ""
+        reason, lease, guard = "", serving.lease, serving.guard
+
+        def tick() -> None:
+            serving.ticked = self._tools.clock.monotonic()
+
         try:
             engine = verbs.require_followable(self._tools.engines(addon.kind))
             address = addons.working_address(addon, self._tools.sealer)
             layout = verbs.layout_of(self._tools, archive, addon)
-            receiver = Receiver(self._tools, archive, addon, layout, lease)
             with engine.follow(address, archive.slot, guard) as following:
-                receiver.run(following)
+                Receiver(self._tools, archive, addon, layout, lease, tick).run(following)
         except (FencedOff, Interrupted):
             self._pauses.pop(archive.pk, None)
         except (LogRemoved, OtherHistory) as error:

@@ -106,7 +106,8 @@ def order_base(
     services = Services(tools.queue, tools.sealer, tools.node, tools.engines)
     context = Context(session, _SELF, tools.clock.now(), services)
     project = projects.get(session, addon.project_pk)
-    backups.create(context, project, addon, BackupForm(retention_time=archive.days))
+    form = BackupForm.model_validate({"retentionTime": archive.days})
+    backups.create(context, project, addon, form)
     return True
 
 

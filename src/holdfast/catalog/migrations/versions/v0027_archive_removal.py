@@ -10,8 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("archives", sa.Column("review", sa.BigInteger()))
-    op.add_column("archives", sa.Column("looked", sa.BigInteger()))
+    for name in ("review", "looked", "slack_limit"):
+        op.add_column("archives", sa.Column(name, sa.BigInteger()))
     op.add_column(
         "archives",
         sa.Column("sweeping", sa.Boolean(), nullable=False, server_default=sa.false()),
