@@ -47,7 +47,6 @@ REWIND_POINTS = [
     "publish:before",
 ]
 UNDO_POINTS = [
-    "move:2",
     "put back:after",
     *(
         pytest.param(point, marks=pytest.mark.slow)
@@ -55,6 +54,7 @@ UNDO_POINTS = [
             "look:before",
             "put back:before",
             "move:1",
+            "move:2",
             "move:3",
             "move:4",
             "move:5",
@@ -66,12 +66,14 @@ TIDY_POINTS = ["tidy:before", "tidy:after", "publish:before"]
 
 
 IN_THE_SLOW_RUN = (
+    "move:1",
     "move:2",
     "move:3",
     "move:5",
     "fetch:after",
     "copy:after",
     "capture:after",
+    "check:after",
     "rehearse:after",
     "seal:after",
     "tidy:after",
@@ -234,7 +236,7 @@ def test_going_back_survives_the_death_of_its_worker(
         installation.kill()
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_forgetting_survives_the_death_of_its_worker(
     installation: MortalInstallation, when: str
 ) -> None:

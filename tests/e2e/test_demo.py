@@ -130,6 +130,7 @@ def test_a_directory_nobody_may_pass_is_refused_at_once(scratch: Path) -> None:
         shutil.rmtree(closed)
 
 
+@pytest.mark.slow
 def test_a_failure_shows_the_servers_own_words(scratch: Path) -> None:
     """Its first start finds a data directory that is no directory."""
     (scratch / "data").mkdir(mode=0o711)

@@ -52,6 +52,7 @@ def watcher(tmp_path: Path, hook: Hook) -> Iterator[Watcher]:
         server.stop()
 
 
+@pytest.mark.slow
 def test_a_first_that_cannot_start(tmp_path: Path, watcher: Watcher) -> None:
     home = tmp_path / "first"
     home.mkdir()

@@ -22,6 +22,7 @@ from fixtures.holdfast import start_holdfast
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 LEFT_OUT = "positive_data_acceptance,negative_data_rejection"
+COVERAGE = ("--phases", "coverage", "--max-examples", "1")
 LINKS = re.compile(r"API Links: +(\d+) covered")
 DESTROYERS = ("deleteProject", "deleteAddon", "deleteBackup", "deleteStoredBackup", "resetAddon")
 """They would take away what the other operations are asked about."""
@@ -48,13 +49,18 @@ def hold(fuzzed: Fuzzed, *words: str, known: dict[str, str] | None = None) -> st
 
 
 def test_requests_made_up_from_the_document(fuzzed: Fuzzed) -> None:
-    """Every boundary of every parameter."""
-    hold(fuzzed, "--phases", "coverage", "--max-examples", "1")
+    """Every boundary of every parameter; below an addon that is not there, in the slow run."""
+    hold(fuzzed, *COVERAGE, "--exclude-path-regex", "addon_id")
 
 
 def test_requests_about_what_is_there(fuzzed: Fuzzed, known_ids: dict[str, str]) -> None:
-    below = ("--include-path-regex", "addon_id")
-    hold(fuzzed, "--phases", "coverage", *below, known=known_ids)
+    hold(fuzzed, *COVERAGE, "--include-path-regex", "addon_id", known=known_ids)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_requests_about_what_was_never_there(fuzzed: Fuzzed) -> None:
+    hold(fuzzed, *COVERAGE, "--include-path-regex", "addon_id")
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,15 @@ def test_what_a_drill_found_is_shown(installation: DrillInstallation) -> None:
 
 
 def test_drills_are_listed_newest_first(installation: DrillInstallation) -> None:
-    older, newer = (installation.drill(installation.addon)["id"] for _ in range(2))
+    older, newer = (aborted_drill(installation) for _ in range(2))
     listed = installation.api.get(f"{installation.addon}/drills").data["drills"]
     assert [drill["id"] for drill in listed[:2]] == [newer, older]
+
+
+def aborted_drill(installation: DrillInstallation) -> str:
+    path = installation.begin_drill(installation.addon)
+    installation.api.post(f"{path}/abort")
+    return installation.await_drill(path)["id"]
 
 
 def test_one_drill_of_an_addon_at_a_time(installation: DrillInstallation) -> None:
