@@ -986,6 +986,7 @@ export interface RecoveryForm {
   targetTimestamp?: string;
   beforeTransaction?: string;
   withTransaction?: string;
+  targetPosition?: string;
   inclusive?: boolean;
 }
 export interface RecoveryKit {

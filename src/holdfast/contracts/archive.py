@@ -169,6 +169,10 @@ class Replayable(Protocol):
         """Finds the stop of a target. `base`: the facts of the snapshot."""
         ...
 
+    def parse_position(self, text: str) -> int:
+        """A position as people write it. ValueError for anything else."""
+        ...
+
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:
         """Facts for a rehearsal, so that the line it begins is none of the archived ones.
         `former`: what the engine remembers of the replaced server."""

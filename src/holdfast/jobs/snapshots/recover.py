@@ -117,6 +117,7 @@ def settle(job: Job, record: RecoverRecord) -> RecoverRecord:
     arguments = job.parse(RecoverArguments)
     target = Target(
         instant=arguments.instant,
+        position=arguments.position,
         transaction=arguments.transaction,
         inclusive=arguments.inclusive,
     )

@@ -34,7 +34,7 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
     """Finds the way to a target. Conflict, which says why, for what the archive does not reach."""
     if not isinstance(engine, Replayable):
         raise Conflict(f"{engine.title} cannot be recovered to a point in time")
-    recovery = _target(form)
+    recovery = _target(form, engine)
     archive = archives.of_addon(session, addon.pk)
     if archive is None:
         raise Conflict("this addon keeps no archive; restore a backup instead")
@@ -44,6 +44,12 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
         raise Conflict("nothing can be restored yet: the first snapshot is not there")
     if recovery.instant is not None:
         route = outlook.route_to(recovery.instant)
+    elif recovery.position is not None:
+        route = rules.route_to_position(outlook.routes, recovery.position)
+        if route is None:
+            raise Conflict(
+                f"{form.target_position} is in no window: see the windows of the archive"
+            )
     else:
         leading = [route for route in outlook.routes if route.window.line == latest.line]
         route = rules.route_to_transaction(leading, int(recovery.transaction or 0))
@@ -63,17 +69,25 @@ def start(context: Context, addon: Addon, planned: Planned) -> tuple[Backup, Res
     return backup, restores.recover(context, addon, backup, planned.recovery)
 
 
-def _target(form: RecoveryForm) -> Recovery:
+def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
     targets = {
         "targetTimestamp": form.target_timestamp,
         "beforeTransaction": form.before_transaction,
         "withTransaction": form.with_transaction,
+        "targetPosition": form.target_position,
     }
     named = {name: value for name, value in targets.items() if value is not None}
     if len(named) != 1:
         problem = f"exactly one of {', '.join(targets)} is wanted"
         raise Invalid(problem, {"targetTimestamp": problem})
     ((name, value),) = named.items()
+    if name == "targetPosition":
+        try:
+            position = engine.parse_position(value)
+        except ValueError as error:
+            problem = "must be a position, such as 16/B374D848"
+            raise Invalid(f"{name} {problem}", {name: problem}) from error
+        return Recovery(position=position, inclusive=form.inclusive)
     if name != "targetTimestamp":
         if not value.isdecimal():
             raise Invalid(f"{name} must be a number", {name: "must be a number"})
