@@ -186,11 +186,11 @@ def test_a_kill_and_a_crash_leave_no_gap(managing: Archiving) -> None:
 
     await_that(is_back)
     managing.sql("INSERT INTO t VALUES (1)")
-    moment = instant(managing)
+    ((position,),) = managing.sql("SELECT pg_current_wal_insert_lsn()")
     managing.sql("DROP TABLE t")
     await_window_after(managing, instant(managing))
     assert managing.archive()["gaps"] == gaps
-    recover(managing, targetTimestamp=moment)
+    recover(managing, targetPosition=position)
     assert managing.sql("SELECT count(*) FROM t") == [(count + 51,)]
 
 

@@ -67,12 +67,9 @@ class Following(Protocol):
         the server does not have it any more."""
         ...
 
-    def receive(self, seconds: float) -> Arrival | Fork | None:
-        """What comes next, None when nothing came within that time."""
-        ...
-
-    def wait(self, seconds: float) -> None:
-        """Takes nothing for a while, but lets the server know that we are here."""
+    def receive(self, seconds: float, *, paused: bool = False) -> Arrival | Fork | None:
+        """What comes next, None when nothing came within that time. `paused`: takes nothing, but
+        lets the server know that we are here."""
         ...
 
     def keep(self, position: int) -> None:

@@ -31,7 +31,7 @@ def test_a_server_shuts_down_although_nothing_is_stored_yet() -> None:
             following.keep(following.oldest + 8192)
             slot = "SELECT restart_lsn - '0/0'::pg_lsn FROM pg_replication_slots"
             while database.run(slot) != [(following.oldest + 8192,)]:
-                following.wait(0.05)
+                following.receive(0.05, paused=True)
             server.child.send_signal(signal.SIGINT)  # a fast shutdown
             while server.child.poll() is None:
                 following.receive(0.2)

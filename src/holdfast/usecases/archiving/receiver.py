@@ -90,7 +90,7 @@ class Receiver:
             while True:
                 self._acknowledge(following)
                 if self._storer.is_full:
-                    following.wait(_TICK_SECONDS)
+                    following.receive(_TICK_SECONDS, paused=True)
                     continue
                 arrival = following.receive(_TICK_SECONDS)
                 if isinstance(arrival, Fork):

@@ -47,9 +47,7 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
     elif recovery.position is not None:
         route = rules.route_to_position(outlook.routes, recovery.position)
         if route is None:
-            raise Conflict(
-                f"{form.target_position} is in no window: see the windows of the archive"
-            )
+            raise Conflict(f"{form.target_position} is in none of the archive's windows")
     else:
         leading = [route for route in outlook.routes if route.window.line == latest.line]
         route = rules.route_to_transaction(leading, int(recovery.transaction or 0))

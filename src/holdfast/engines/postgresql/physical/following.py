@@ -125,9 +125,12 @@ class Following:
         self._is_streaming = True
         self._expected = position
 
-    def receive(self, seconds: float) -> Arrival | Fork | None:
+    def receive(self, seconds: float, *, paused: bool = False) -> Arrival | Fork | None:
         if time.monotonic() - self._answered > _ANSWER_SECONDS:
             self._answer()
+        if paused:
+            self._stream.rest(seconds)
+            return None
         with _naming_what_is_removed():
             message = self._stream.next_message(seconds)
         if message is None:
@@ -182,11 +185,6 @@ class Following:
             self._stream.put(struct.pack(">cqqqqb", b"r", *words, 0))
         self._confirmed = self._acknowledged
         self._answered = time.monotonic()
-
-    def wait(self, seconds: float) -> None:
-        self._stream.rest(seconds)
-        if time.monotonic() - self._answered > _ANSWER_SECONDS:
-            self._answer()
 
     def vitals(self) -> Vitals:
         """The clock is read before the position. What is inserted but not flushed counts, too:
