@@ -56,7 +56,7 @@ def of_archive(session: ReadSession, archive: ArchiveRow) -> Archive:
             )
             for row in rows
         ],
-        [Piece(*row) for row in session.execute(_joined_pieces(archive.pk))],
+        [Piece(*row) for row in session.execute(joined_pieces(archive.pk))],
         [
             Head(row.pk, row.head, row.head_clock)
             for row in rows
@@ -68,7 +68,7 @@ def of_archive(session: ReadSession, archive: ArchiveRow) -> Archive:
     )
 
 
-def _joined_pieces(archive_pk: int) -> Any:
+def joined_pieces(archive_pk: int) -> Any:
     """Line, start, end and latest clock of every run of pieces without a hole."""
     end_before = func.max(ArchivePiece.end).over(
         partition_by=ArchivePiece.line_pk,

@@ -88,7 +88,11 @@ class Receiver:
         try:
             segment = self._settle(following)
             while True:
-                self._acknowledge(following)
+                self._ticking()
+                self._storer.check()
+                if self._storer.stored > self._acknowledged:
+                    self._acknowledged = self._storer.stored
+                    following.keep(self._acknowledged)
                 if self._storer.is_full:
                     following.receive(_TICK_SECONDS, paused=True)
                     continue
@@ -107,14 +111,6 @@ class Receiver:
             raise
         finally:
             self._storer.close()
-
-    def _acknowledge(self, following: Following) -> None:
-        """Tells the server what is stored. Raises what keeps more from being stored."""
-        self._ticking()
-        self._storer.check()
-        if self._storer.stored > self._acknowledged:
-            self._acknowledged = self._storer.stored
-            following.keep(self._acknowledged)
 
     def _finish_storing(self) -> None:
         while not self._storer.is_idle_within(_TICK_SECONDS):
