@@ -221,27 +221,25 @@ def bases_to_prove(
 
 
 def proof_of(session: ReadSession, holding: Holding, period: ReadingPeriod) -> Proof:
+    """What has to be seen of a copy. Packs of snapshots are shared and read a share at a time, so
+    for these only the longest time counts, plus half of it for late store checks."""
+    copy_pk = holding.held.key
     backup = backups.with_evidence(session, holding.held.backup)
+    copy = copies.get(session, copy_pk)
+    if copy is None or backup.type != BackupType.SNAPSHOT:
+        is_unread = copy is None or not period.holds(copy.read_at)
+    else:
+        row = repositories.find(session, copy.addon_pk, copy.destination_pk)
+        late = replace(period, since=period.now - period.longest * 3 // 2)
+        is_unread = row is None or not late.holds(repositories.read_in_whole(row))
     return Proof(
-        copy_pk=holding.held.key,
+        copy_pk=copy_pk,
         destination_pk=holding.held.destination_pk,
         prefix=holding.objects or "",
         sizes=store_contents.sizes_of(backup.evidence),
         backup=holding.backup,
-        unread=_is_unread(session, backup, holding.held.key, period),
+        unread=is_unread,
     )
-
-
-def _is_unread(session: ReadSession, backup: Backup, copy_pk: int, period: ReadingPeriod) -> bool:
-    """Whether the copy was not read in the period. Packs of snapshots are shared and read a
-    share at a time, so for these only the longest time counts, plus half of it for late store
-    checks."""
-    copy = copies.get(session, copy_pk)
-    if copy is None or backup.type != BackupType.SNAPSHOT:
-        return copy is None or not period.holds(copy.read_at)
-    row = repositories.find(session, copy.addon_pk, copy.destination_pk)
-    late = replace(period, since=period.now - period.longest * 3 // 2)
-    return row is None or not late.holds(repositories.read_in_whole(row))
 
 
 def ask_to_read(session: WriteSession, copy_pk: int, now: int) -> None:
