@@ -35,7 +35,7 @@ def of_archive(session: ReadSession, archive: ArchiveRow) -> Archive:
     """What was given up or is lost is not among the pieces."""
     mine = select(ArchiveLine).where(ArchiveLine.archive_pk == archive.pk)
     rows = list(session.scalars(mine.order_by(ArchiveLine.pk)))
-    good, lost = _bases(session, archive, rows)
+    good, lost = bases_of(session, archive, rows)
     restored = select(Restore.backup_pk).where(
         Restore.addon_pk == archive.addon_pk, Restore.status.not_in(OVER)
     )
@@ -104,7 +104,7 @@ def joined_pieces(archive_pk: int) -> Any:
     ).group_by(run.line_pk, run.number)
 
 
-def _bases(
+def bases_of(
     session: ReadSession, archive: ArchiveRow, rows: Sequence[ArchiveLine]
 ) -> tuple[list[Base], list[Base]]:
     """Good snapshots of the addon that belong to an archived line, and those that may return.

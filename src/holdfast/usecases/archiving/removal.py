@@ -78,7 +78,7 @@ def decide(
     if not cuts:
         return Decision()
     since = min(line.marked_at or now for line in due)
-    decision = _unproven(session, archive, ruling, proven, since, now, policy)
+    decision = unproven(session, archive, ruling, proven, since, now, policy)
     if decision.proofs or decision.unread:
         return decision
     for line in due:
@@ -88,7 +88,7 @@ def decide(
     return decision
 
 
-def _unproven(
+def unproven(
     session: WriteSession,
     archive: ArchiveRow,
     ruling: Ruling,
