@@ -14,6 +14,7 @@ from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.work import workers
 from holdfast.daemons.alarms.observer import SchedulerBeat
 from holdfast.daemons.archiving.archivist import Archivist
+from holdfast.daemons.archiving.remover import Remover
 from holdfast.daemons.drills import DrillPlanner, DrillSweeper
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
@@ -90,10 +91,13 @@ class SchedulerProcess:
         audit_every = round(parts.settings.audit_every * HOUR_MS)
         read_within = round(parts.settings.read_within * DAY_MS)
         janitor = Janitor(tools, remover(tools, PLANS), policy, steady)
+        pruner = Pruner(tools, policy, steady)
+        remover_of_log = Remover(tools, policy, pruner.is_sound, steady)
         self._loops = [
             Loop("scheduler", _SCHEDULE_SECONDS, self._schedule),
             Loop("janitor", _CLEAN_SECONDS, janitor.round),
-            Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy, steady).round),
+            Loop("pruner", _CLEAN_SECONDS, pruner.round),
+            Loop("archive-remover", _CLEAN_SECONDS, remover_of_log.round),
             Loop(
                 "store-checker", _CLEAN_SECONDS, StoreChecker(tools, audit_every, read_within).round
             ),
