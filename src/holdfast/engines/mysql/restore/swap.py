@@ -53,7 +53,12 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
             Ledger(session, staging_names.old_ledger_database(attempt.op)).mark_ready()
         else:
             _drop_databases(session, staging_names.old_prefix(attempt.op), "")
-        _drop_leftovers(session, attempt)
+        drop_user(session, attempt)
+        # Also what attempts staged that went on after they were taken for dead.
+        for database in databases(session, staging_names.stages_prefix(attempt.op)):
+            is_older = staging_names.is_older_stage(database, attempt)
+            if is_older and database != staging_names.ledger_database(attempt):
+                drop_database(session, database)
         ledger.close()
 
 
@@ -235,16 +240,6 @@ def _say_unless_lost(error: WireError, text: str, say: Say) -> None:
     say(f"{text}: {error_text(error)}")
 
 
-def _drop_leftovers(session: Session, attempt: Attempt) -> None:
-    """Drops staged databases, also of attempts that went on after they were taken for dead."""
-    drop_user(session, attempt)
-    for database in databases(session, staging_names.stages_prefix(attempt.op)):
-        if database != staging_names.ledger_database(attempt) and staging_names.is_older_stage(
-            database, attempt
-        ):
-            drop_database(session, database)
-
-
 def _point_sequences(session: Session, database: str, plan: Sequence[Placement], say: Say) -> None:
     """Corrects column defaults that still name a sequence in its staging database."""
     columns = session.rows(
@@ -294,29 +289,25 @@ def discard(address: Address, attempt: Attempt) -> str:
     """Undoes an attempt whose data has not moved; completes one whose data has."""
     try:
         with _exclusive_session(address, attempt) as session:
-            return _discard(session, address, attempt)
+            ledger = Ledger(session, staging_names.ledger_database(attempt))
+            if ledger.exists() and ledger.moved():
+                unmade: list[str] = []
+                renaming.finish(session, ledger)
+                _complete(session, address, ledger, unmade.append)
+                _drop_databases(session, staging_names.old_prefix(attempt.op), "")
+                drop_staged(session, attempt)
+                missing = "".join(f"; {sentence}" for sentence in unmade)
+                return f"the restored data is in place; the old data is gone{missing}"
+            if ledger.exists() and ledger.ready():
+                for database in ledger.new_databases():
+                    if not facts.tables(session, database):  # others may have found a use for it
+                        drop_database(session, database)
+            staged = drop_staged(session, attempt)
+            _drop_databases(session, staging_names.old_prefix(attempt.op), "")
+            return "the target is as it was" + ("; what was staged is removed" if staged else "")
     except Failure as error:
         raise type(error)(
             f"the state of the target is not known, and databases named holdfast_* may remain: "
             f"{error.message}",
             **error.facts,
         ) from error
-
-
-def _discard(session: Session, address: Address, attempt: Attempt) -> str:
-    ledger = Ledger(session, staging_names.ledger_database(attempt))
-    if ledger.exists() and ledger.moved():
-        unmade: list[str] = []
-        renaming.finish(session, ledger)
-        _complete(session, address, ledger, unmade.append)
-        _drop_databases(session, staging_names.old_prefix(attempt.op), "")
-        drop_staged(session, attempt)
-        missing = "".join(f"; {sentence}" for sentence in unmade)
-        return f"the restored data is in place; the old data is gone{missing}"
-    if ledger.exists() and ledger.ready():
-        for database in ledger.new_databases():
-            if not facts.tables(session, database):  # others may have found a use for it
-                drop_database(session, database)
-    staged = drop_staged(session, attempt)
-    _drop_databases(session, staging_names.old_prefix(attempt.op), "")
-    return "the target is as it was" + ("; what was staged is removed" if staged else "")

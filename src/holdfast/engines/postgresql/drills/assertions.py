@@ -63,7 +63,10 @@ def assert_true(address: Address, assertion: Assertion, guard: Guard) -> Check:
         # Closed, not committed: the statement may have left it in any state.
         closing(connect(asker_address, database, "holdfast assertion")) as session,
     ):
-        search_path = _search_path(administrator, address.owner or address.user)
+        # The search path that the owner's own sessions have.
+        quoted_owner = Identifier(address.owner or address.user).as_string(administrator)
+        search_path = str(facts.inside_database(administrator)["searchPath"])
+        search_path = search_path.replace('"$user"', quoted_owner).replace("$user", quoted_owner)
         session.execute("SELECT set_config('search_path', %s, false)", [search_path])
         watchdog = _Watchdog(session, address, assertion.seconds + _GRACE_SECONDS)
         release = guard.adopt(watchdog.end_session)
@@ -125,13 +128,6 @@ def _drop_role(session: Session, name: str) -> None:
     )
     session.execute(SQL("DROP OWNED BY {}").format(Identifier(name)))
     session.execute(SQL("DROP ROLE {}").format(Identifier(name)))
-
-
-def _search_path(session: Session, owner: str) -> str:
-    """The search path that the owner's own sessions have."""
-    path = str(facts.inside_database(session)["searchPath"])
-    quoted = Identifier(owner).as_string(session)
-    return path.replace('"$user"', quoted).replace("$user", quoted)
 
 
 class _Watchdog:
