@@ -11,7 +11,7 @@ from holdfast.cli.session.options import InAddon, Limit
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.when import until
-from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding, PlannedCopy
+from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding
 
 app = noun("Retention: what is kept and what goes, when, and why.")
 
@@ -62,20 +62,18 @@ def _rows(addon_plan: AddonPlan) -> Iterator[Document]:
         reasons = list(copy.reasons)
         if copy.deletion is not None and copy.deletion.last_error:
             reasons.append(f"tried {copy.deletion.tries} times: {copy.deletion.last_error}")
+        moment = "never by itself"
+        if copy.deletes_at:
+            moment = f"{_short(copy.deletes_at)} ({until(copy.deletes_at)})"
+        elif copy.earliest_at:
+            moment = f"not before {_short(copy.earliest_at)}"
         yield {
             **copy.document(),
             "addon": f"{addon_plan.project.id}/{addon_plan.addon.id}{suffix}",
             "place": copy.destination_id or "(server)",
-            "when": _when(copy),
+            "when": moment,
             "why": "; ".join(reasons),
         }
-
-
-def _when(copy: PlannedCopy) -> str:
-    if copy.deletes_at:
-        return f"{_short(copy.deletes_at)} ({until(copy.deletes_at)})"
-    earliest = copy.earliest_at
-    return f"not before {_short(earliest)}" if earliest else "never by itself"
 
 
 def _short(instant: str) -> str:

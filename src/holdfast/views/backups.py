@@ -189,26 +189,26 @@ class _Origins:
 def stored(session: ReadSession, copies_here: Sequence[Copy]) -> list[StoredBackup]:
     """Views copies at a destination; deleted projects and addons are named as well."""
     origins = _Origins.of(session, copies_here)
-    return [_stored(copy, origins) for copy in copies_here]
-
-
-def _stored(copy: Copy, origins: _Origins) -> StoredBackup:
-    backup, addon = origins.backups[copy.backup_pk], origins.addons[copy.addon_pk]
-    project = origins.projects[addon.project_pk]
-    return StoredBackup(
-        id=backup.id,
-        name=backup.name,
-        uid=backup.uid,
-        status=copy.status,
-        reason=copy.reason,
-        project=Reference(id=project.id, name=project.name),
-        addon=Reference(id=addon.id, name=addon.name),
-        config=StoredConfig(
-            addon_version=backup.version, addon_type=addon.kind, size=str(copy.size)
-        ),
-        schedules=[SchedulingView.model_validate(cause) for cause in backup.schedules or ()]
-        or None,
-        expired_by=None if backup.retained else copy.expires,
-        created_at=rfc3339(backup.created),
-        completed_at=rfc3339_if(copy.completed),
-    )
+    views: list[StoredBackup] = []
+    for copy in copies_here:
+        backup, addon = origins.backups[copy.backup_pk], origins.addons[copy.addon_pk]
+        project = origins.projects[addon.project_pk]
+        causes = [SchedulingView.model_validate(cause) for cause in backup.schedules or ()]
+        view = StoredBackup(
+            id=backup.id,
+            name=backup.name,
+            uid=backup.uid,
+            status=copy.status,
+            reason=copy.reason,
+            project=Reference(id=project.id, name=project.name),
+            addon=Reference(id=addon.id, name=addon.name),
+            config=StoredConfig(
+                addon_version=backup.version, addon_type=addon.kind, size=str(copy.size)
+            ),
+            schedules=causes or None,
+            expired_by=None if backup.retained else copy.expires,
+            created_at=rfc3339(backup.created),
+            completed_at=rfc3339_if(copy.completed),
+        )
+        views.append(view)
+    return views

@@ -103,6 +103,9 @@ class Address:
 
     def built(self, request: Request) -> httpx.Request:
         kind = "application/json" if request.content is None else "application/octet-stream"
+        timeout = self.timeout.as_dict()
+        if request.seconds is not None:
+            timeout["read"] = request.seconds
         return httpx.Request(
             request.method,
             f"{self.host}{request.path}",
@@ -110,12 +113,8 @@ class Address:
             json=request.body,
             content=request.content,
             headers={**_headers(), "Content-Type": kind, **self._authorization()},
-            extensions={"timeout": self._timeout_of(request)},
+            extensions={"timeout": timeout},
         )
-
-    def _timeout_of(self, request: Request) -> dict[str, float | None]:
-        timeout = self.timeout.as_dict()
-        return timeout if request.seconds is None else {**timeout, "read": request.seconds}
 
     def download(self, url: str, *, with_token: bool) -> httpx.Request:
         """Makes the request for a download; a signed link needs no token, so none is sent."""

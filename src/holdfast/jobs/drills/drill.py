@@ -58,7 +58,14 @@ class DrillRecord(BaseModel):
 
 
 def run(job: Job, record: DrillRecord) -> DrillRecord:
-    trial = _trial(job)
+    arguments = job.parse(DrillArguments)
+    with job.tools.catalog.read() as session:
+        backup = backups.with_evidence(session, arguments.backup_pk)
+        plan = drills.plan_of(session, job.addon.pk)
+        assertions = drills.assertions_of(session, job.addon.pk)
+        session.expunge_all()
+    job.say(f"drilling the backup {backup.id} of {job.addon.id}")
+    trial = Trial(job, backup, plan, assertions)
     with _judged(trial), ExitStack() as stack:
         with _limited(job):
             made = stack.enter_context(restored(trial))
@@ -68,17 +75,6 @@ def run(job: Job, record: DrillRecord) -> DrillRecord:
             _judge_time(trial)
         _keep(trial, made)
     return record.model_copy(update=_result(trial))
-
-
-def _trial(job: Job) -> Trial:
-    arguments = job.parse(DrillArguments)
-    with job.tools.catalog.read() as session:
-        backup = backups.with_evidence(session, arguments.backup_pk)
-        plan = drills.plan_of(session, job.addon.pk)
-        assertions = drills.assertions_of(session, job.addon.pk)
-        session.expunge_all()
-    job.say(f"drilling the backup {backup.id} of {job.addon.id}")
-    return Trial(job, backup, plan, assertions)
 
 
 def _result(trial: Trial) -> Document:

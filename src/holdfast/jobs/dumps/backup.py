@@ -133,11 +133,17 @@ def check(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
     engine, target = dumper(job), _target(job, backup, record.prefix)
     record = record.model_copy(update={"checked": job.tools.clock.now()})
-    if backup.source in FILES:
-        return _check_file(job, record, target)
+    if backup.source in FILES:  # its content is known only when it was read back
+        (member,) = record.members
+        checks, survey = checks_of_file(job, importer(job), target, member)
+        require(checks)
+        job.say(f"{len(checks)} checks passed")
+        facts = {**survey.facts, "imported": survey.facts}
+        inventory = inventories.document(survey.inventory)
+        return record.model_copy(update={"checks": checks, "facts": facts, "inventory": inventory})
     counted = inventories.rows_by_database(record.inventory)
     roots = roots_by_database(record.inventory)
-    checks: list[Check] = []
+    checks = list[Check]()
     for member in record.members:
         name = member.database or ""
         checks += checks_of(job, engine, target, member, counted[name], roots.get(name, {}))
@@ -145,21 +151,6 @@ def check(job: Job, record: BackupRecord) -> BackupRecord:
     job.say(f"{len(checks)} checks passed")
     inventory = {**record.inventory, "tables": inventories.rows_as_tables(counted, roots)}
     return record.model_copy(update={"checks": checks, "inventory": inventory})
-
-
-def _check_file(job: Job, record: BackupRecord, target: DumpTarget) -> BackupRecord:
-    """Checks an imported file, whose content is known only when it was read back."""
-    (member,) = record.members
-    checks, survey = checks_of_file(job, importer(job), target, member)
-    require(checks)
-    job.say(f"{len(checks)} checks passed")
-    return record.model_copy(
-        update={
-            "checks": checks,
-            "facts": {**survey.facts, "imported": survey.facts},
-            "inventory": inventories.document(survey.inventory),
-        }
-    )
 
 
 def seal(job: Job, record: BackupRecord) -> BackupRecord:

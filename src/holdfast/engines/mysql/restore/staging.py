@@ -64,8 +64,13 @@ class Staging:
         )
         refused = self._rehearse(admin, codes)
         counts = self._count(admin, codes, refused)
-        accounts, readying = self._fitting_accounts(admin, fetch), self.preparations(codes)
-        ledger.write(self._plan, self.final_code(codes), accounts, readying)
+        accounts, flavour = self.account_statements(fetch), facts.server(admin)["flavour"]
+        if accounts and fact_section(self._dump, "server")["flavour"] != flavour:
+            self._attempt.say(
+                f"accounts are left as they are: those in the dump are not of {flavour}"
+            )
+            accounts = []
+        ledger.write(self._plan, self.final_code(codes), accounts, self.preparations(codes))
         ledger.mark_ready()
         return replace(merge(counts), skipped=tuple(problem.skipped() for problem in refused))
 
@@ -156,15 +161,6 @@ class Staging:
         for problem in refused:
             self._attempt.say(f"the server does not take {problem.sentence()}")
         return refused
-
-    def _fitting_accounts(self, admin: Session, fetch: Fetch) -> list[str]:
-        statements, flavour = self.account_statements(fetch), facts.server(admin)["flavour"]
-        if statements and fact_section(self._dump, "server")["flavour"] != flavour:
-            self._attempt.say(
-                f"accounts are left as they are: those in the dump are not of {flavour}"
-            )
-            return []
-        return statements
 
     def account_statements(self, fetch: Fetch) -> list[str]:
         statements: list[str] = []

@@ -53,10 +53,19 @@ class Rehearsal:
 
     @contextmanager
     def _booted(self, *, sanitize: bool) -> Generator[Detached]:
-        """A server that stays when the block ends well, and is killed otherwise: it outlives us."""
+        """A server that stays when the block ends well, and is killed otherwise: it outlives us.
+
+        `sanitize` validates the values of a foreign snapshot while they are loaded.
+        """
+        words = ["--port", "0", f"--{private_server.SANITIZE}", "yes" if sanitize else "no"]
+        if "tls-port" in config_file.read(self._data / config_file.FILE):
+            words += ["--tls-port", "0"]
+        argv = [*argv_for(self._tools, self._data), *words, "--replicaof", *_ABSENT_MASTER.split()]
+        cell = cell_of(self._server.cell, self._tools.directory, self._data.parent)
+        command = Command(argv, cwd=str(self._data), user=run_as(self._server), cell=cell)
         with self._log.open("ab") as log:
             began = log.tell()
-            process = start_detached(self._command(sanitize=sanitize), log)
+            process = start_detached(command, log)
         release = self._guard.adopt(process.kill)
         try:
             yield process
@@ -71,15 +80,6 @@ class Rehearsal:
             raise
         finally:
             release()
-
-    def _command(self, *, sanitize: bool) -> Command:
-        """`sanitize` validates the values of a foreign snapshot while they are loaded."""
-        words = ["--port", "0", f"--{private_server.SANITIZE}", "yes" if sanitize else "no"]
-        if "tls-port" in config_file.read(self._data / config_file.FILE):
-            words += ["--tls-port", "0"]
-        argv = [*argv_for(self._tools, self._data), *words, "--replicaof", *_ABSENT_MASTER.split()]
-        cell = cell_of(self._server.cell, self._tools.directory, self._data.parent)
-        return Command(argv, cwd=str(self._data), user=run_as(self._server), cell=cell)
 
     def _await(self, process: Detached) -> None:
         """Waits until everything is loaded, without a limit: an abort ends the server."""

@@ -173,22 +173,18 @@ def _copying_old_content(
         guard.check()
         if pages_done and not copied[0]:
             copied[0] = True
-            _copy_old_content(target, old, guard, logged=logged)
+            part = old.with_name(f"{old.name}.part")
+            part.unlink(missing_ok=True)
+            part.touch(mode=0o600)
+            if logged:
+                with opened(target) as session:
+                    _copy_by_pages(session, target, part, guard, None)
+            else:
+                _copy_at_once(target, _inode(target), part, guard)
+            durable.sync(part)
+            durable.move(part, old)
 
     return moved
-
-
-def _copy_old_content(target: Path, old: Path, guard: Guard, *, logged: bool) -> None:
-    part = old.with_name(f"{old.name}.part")
-    part.unlink(missing_ok=True)
-    part.touch(mode=0o600)
-    if logged:
-        with opened(target) as session:
-            _copy_by_pages(session, target, part, guard, None)
-    else:
-        _copy_at_once(target, _inode(target), part, guard)
-    durable.sync(part)
-    durable.move(part, old)
 
 
 def _paced(guard: Guard, pace: Pace, size: int) -> Callable[[int], None]:
