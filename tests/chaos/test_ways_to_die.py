@@ -20,6 +20,7 @@ from fixtures.fleet import Fleet
 from fixtures.holdfast import Api, Server, await_that, start_holdfast
 from fixtures.installation import installation_home
 from fixtures.receivers import Hook, MailServer, serve_hook
+from fixtures.s3 import S3Server
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), Path())
 SICK = str(Path(__file__).with_name("sick_host.py"))
@@ -314,6 +315,31 @@ def test_6_the_store_is_read_only(sick: Sick) -> None:
         readonly = sick.symptoms / "readonly"
         alarm = sick.die_and_heal("store.unusable", readonly.touch, readonly.unlink)
     assert "Read-only file system" in alarm["reason"]
+
+
+@pytest.mark.slow
+def test_6b_a_bucket_is_read_only(sick: Sick, s3_server: S3Server) -> None:
+    """It can still be listed and read, so only trying to write shows it: before a backup does."""
+    api, bucket = sick.server.api(), s3_server.bucket()
+    credentials = s3_server.credentials(bucket)
+    body = {"name": "Far", "type": "s3", "prefix": "", "credentials": credentials}
+    destination = api.post("/backup-destinations", body).data["id"]
+    failures: list[dict[str, Any]] = []
+
+    def die() -> None:
+        s3_server.refuse_writes(bucket)
+
+    def heal() -> None:
+        failures.append(sick.addon.try_backup(customDestinationId=destination))
+        s3_server.allow_writes(bucket)
+
+    alarm = sick.die_and_heal("store.unusable", die, heal)
+    assert alarm["subject"] == "store far"
+    assert "AccessDenied" in alarm["reason"]
+    (failure,) = failures
+    assert failure["status"] == "failed"
+    assert "AccessDenied" in failure["reason"]
+    assert sick.addon.try_backup(customDestinationId=destination)["status"] == "completed"
 
 
 @pytest.mark.slow

@@ -129,6 +129,7 @@ FEATURES: Mapping[str, str] = {
     " <t> VALUES (7);; DELETE FROM <t>;; UPDATE sqlite_sequence SET seq = 500 WHERE name = <'t'>",
 }
 
+BREAKS_ALTER = {"view of nothing"}
 PRAGMAS = (
     *("encoding = 'UTF-16le'", "encoding = 'UTF-16be'", "page_size = 512", "page_size = 65536"),
     *("auto_vacuum = FULL", "auto_vacuum = INCREMENTAL", "journal_mode = WAL"),
@@ -144,7 +145,8 @@ def fill(url: str, seed: int, *, powerful: bool) -> list[str]:
         for pragma in weaver.dice.sample(PRAGMAS, weaver.dice.randint(0, 3)):
             weaver.used.append(pragma)
             session.execute(f"PRAGMA {pragma}")
-        for feature in weaver.choose(FEATURES, 2, 14):
+        # SQLite alters no table while a view somewhere is broken.
+        for feature in sorted(weaver.choose(FEATURES, 2, 14), key=BREAKS_ALTER.__contains__):
             for statement in weaver.statements(FEATURES[feature]):
                 try:
                     session.execute(statement.replace("\\;", ";"))

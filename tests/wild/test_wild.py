@@ -14,11 +14,12 @@ from fixtures import sqlite_data
 from fixtures.conformance import ConformanceInstallation, differences, drilled, opened
 from fixtures.engine_cases import ENGINE_CASES, EngineCase, Instance, SQLiteCase
 from fixtures.holdfast import Api, await_that, fresh
-from wild import mysql, postgresql, redis, sqlite
+from wild import mongodb, mysql, postgresql, redis, sqlite
 
 FILLS: Mapping[str, Callable[..., list[str]]] = {
     "postgresql": postgresql.fill,
     "mariadb": mysql.fill,
+    "mongodb": mongodb.fill,
     "redis": redis.fill,
     "valkey": redis.fill,
     "sqlite": sqlite.fill,
@@ -28,6 +29,7 @@ FEW = range(1)
 FAST = {
     ("postgresql", "dump-zstd", "attached"),
     ("mariadb", "dump-zstd", "attached"),
+    ("mongodb", "dump-zstd", "attached"),
     ("valkey", "snapshot", "attached"),
     ("sqlite", "dump-zstd", "attached"),
     ("sqlite", "snapshot", "attached"),
@@ -53,7 +55,7 @@ def _cases() -> Iterator[Any]:
 def places(name: str, form: str) -> Sequence[str]:
     if WILD[name].managed_version is None:
         return ["attached"]
-    if form == "snapshot" and name in ("postgresql", "mariadb"):
+    if form == "snapshot" and name in ("postgresql", "mariadb", "mongodb"):
         return ["managed"]
     return ["attached", "managed"]
 

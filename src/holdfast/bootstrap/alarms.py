@@ -23,10 +23,9 @@ _DELIVER_SECONDS = 1.0
 _HOST_LOOKS = 3
 _STORE_LOOKS = 6
 """A host is looked at each third, a store each sixth time that alarms are compared."""
-_WRITE_LOOKS = 720
-_AGAIN_LOOKS = 60
-"""With alarms compared every 5 s: an hour until it is tried again whether a far store can be
-written, which is paid for, and 5 minutes while it cannot."""
+_WRITE_LOOKS = 48
+"""With alarms compared every 5 s: each 4 minutes, whether a far store can be written, which is
+paid for, is tried again."""
 _HEART_SECONDS = 60.0
 
 
@@ -58,7 +57,7 @@ class AlarmProcess:
             Loop("host-observer", _HOST_LOOKS * every, host.round),
         ]
         if observes_stores:
-            stores = StoreObserver(tools, observer, _WRITE_LOOKS * every, _AGAIN_LOOKS * every)
+            stores = StoreObserver(tools, observer, _WRITE_LOOKS * every)
             self._loops.append(Loop("store-observer", _STORE_LOOKS * every, stores.round))
         if takes_pings:
             monitors = MonitorWatch(tools, parts.settings.dead)

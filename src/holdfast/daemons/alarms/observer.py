@@ -1,5 +1,6 @@
 """Observes what one process sees: its host's disk, clock and key, the stores, and that it lives."""
 
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -66,22 +67,15 @@ def find_disk_problem(directory: Path) -> str | None:
 class StoreObserver:
     """Tries every store, each in a thread of its own, and forgets what is long not observed.
 
-    Far ones are listed each time; whether they can be written is tried each `write_every` seconds,
-    while they cannot each `again_every`.
+    Far ones are listed each time; whether they can be written is tried each `write_every` seconds.
     """
 
-    def __init__(
-        self,
-        tools: Toolbox,
-        observer: str,
-        write_every: float = 3600.0,
-        again_every: float = 300.0,
-    ) -> None:
+    def __init__(self, tools: Toolbox, observer: str, write_every: float = 240.0) -> None:
         self._tools = tools
         self._observer = observer
         self._lanes = Lanes("store-observer")
         self._began: dict[int | None, float] = {}
-        self._tries = _Tries(write_every, again_every)
+        self._tries = _Tries(write_every)
 
     def round(self) -> None:
         now, moment = self._tools.clock.now(), self._tools.clock.monotonic()
@@ -125,16 +119,13 @@ class StoreObserver:
 class _Tries:
     """When writing to each far store was tried last, and what was wrong then."""
 
-    def __init__(self, write_every: float, again_every: float) -> None:
+    def __init__(self, write_every: float) -> None:
         self._write_every = write_every
-        self._again_every = again_every
         self._last: dict[int | None, tuple[float, str | None]] = {}
 
     def is_due(self, destination_pk: int | None, moment: float) -> bool:
-        if destination_pk not in self._last:
-            return True
-        tried, problem = self._last[destination_pk]
-        return moment - tried >= (self._write_every if problem is None else self._again_every)
+        tried, _ = self._last.get(destination_pk, (-math.inf, None))
+        return moment - tried >= self._write_every
 
     def note(self, destination_pk: int | None, moment: float, problem: str | None) -> None:
         self._last[destination_pk] = moment, problem

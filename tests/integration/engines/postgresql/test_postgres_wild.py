@@ -143,5 +143,22 @@ def test_what_a_newer_server_does_not_make_is_named(
     }
 
 
+def test_large_objects_come_back_beside_what_cannot_be_made(
+    start_postgres: Callable[[int, str], PostgresServer],
+) -> None:
+    made, other = start_postgres(15, "blank"), start_postgres(15, "other")
+    made.wipe()
+    other.wipe()
+    made.execute(
+        "CREATE TRUSTED LANGUAGE no_extension HANDLER plpgsql_call_handler;"
+        " SELECT lo_from_bytea(0, 'large'), lo_create(0)",
+        "main",
+    )
+    loaded = restore(other.engine, other.address, take(made.engine, made.address), Log())
+    assert [item.name for item in loaded.skipped] == ["procedural language no_extension"]
+    large = "SELECT lo_get(oid) FROM pg_largeobject_metadata ORDER BY oid"
+    assert other.execute(large, "main") == [(b"large",), (b"",)]
+
+
 def warnings(taken: Taken) -> list[Mapping[str, str]]:
     return cast("list[Mapping[str, str]]", taken.dump.facts["warnings"])

@@ -67,6 +67,10 @@ _KINDS: Mapping[str, str] = {
     "POLICY": "policies",
     "DOMAIN": "types",
     "TYPE": "types",
+    **dict.fromkeys(
+        ("PROCEDURAL LANGUAGE", "SERVER", "OPERATOR", "COLLATION", "CONVERSION", "STATISTICS"), ""
+    ),
+    **dict.fromkeys(("CAST", "TRANSFORM", "RULE", "DEFAULT", "PUBLICATION", "SUBSCRIPTION"), ""),
 }
 """The type of an entry in lists, and the kind it is counted as."""
 _LABELS = {

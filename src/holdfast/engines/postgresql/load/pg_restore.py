@@ -249,7 +249,9 @@ class Loading:
         if lines:
             listener = ErrorListener(self.failures, lines)
             with file_of(load_plan.text(lines)) as list_file:
-                command = self.command(f"--use-list={list_file}", *options, head, settings=settings)
+                # Since 15 they say only then which entry they were at.
+                words = ("--verbose", f"--use-list={list_file}", *options, head)
+                command = self.command(*words, settings=settings)
                 feed(command, iter(()), guard, listener.hear, listener.judge)
 
     @contextmanager

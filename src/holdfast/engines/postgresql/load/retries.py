@@ -33,9 +33,11 @@ _PATH = re.compile(rb"SELECT pg_catalog\.set_config\('search_path'")
 _EXISTS_ALREADY = frozenset({"42P06", "42P07", "42710", "42723", "42701"})
 """SQLSTATEs of objects that exist already: the first try may have made them."""
 _SECOND_KEY = "42P16"
+_UNIQUE = "23505"
 _NO_TABLE_OF_ITS_OWN = "42809"
 _ATTACH = re.compile(rb"\bATTACH PARTITION\b")
 _KEY = re.compile(rb"\bPRIMARY KEY\b")
+_LARGE_OBJECT = re.compile(rb"SELECT pg_catalog\.lo_create\(")
 _REFRESH = re.compile(rb"REFRESH MATERIALIZED VIEW (.+)", re.DOTALL)
 _UNKNOWN_SETTING = "42704"
 _SERVER_TROUBLE = ("53", "57", "58")
@@ -195,6 +197,7 @@ class _Attempt:
                 state in _EXISTS_ALREADY
                 or (state == _SECOND_KEY and _KEY.search(text) is not None)
                 or (state == _NO_TABLE_OF_ITS_OWN and _ATTACH.search(text) is not None)
+                or (state == _UNIQUE and _LARGE_OBJECT.match(text) is not None)
             )
             unknown_setting = state == _UNKNOWN_SETTING and text[:4].upper() == b"SET "
             if not exists_already and not unknown_setting:
