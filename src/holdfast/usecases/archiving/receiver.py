@@ -249,16 +249,16 @@ class Receiver:
     ) -> None:
         """Stores [cut, end), or the whole segment when it is full, and acknowledges it."""
         line = segment.line
-        whole = len(segment.data) == line.segment
-        start = segment.start if whole else segment.cut
+        is_full = len(segment.data) == line.segment
+        start = segment.start if is_full else segment.cut
         plain = bytes(segment.data[start - segment.start : end - segment.start])
         sealed = age.seal(plain, self._archive.recipient)
-        self._layout.put_piece(line, start, None if whole else end, sealed)
+        self._layout.put_piece(line, start, None if is_full else end, sealed)
         piece = ArchivePiece(
             line_pk=line.pk,
             start=start,
             end=end,
-            whole=whole,
+            whole=is_full,
             stored=len(sealed),
             sha256=hashlib.sha256(sealed).hexdigest(),
             crc=fastcrc.crc32.iscsi(plain),
@@ -270,7 +270,7 @@ class Receiver:
         segment.cut, segment.first = end, segment.last
 
         def write(session: WriteSession) -> None:
-            if whole:
+            if is_full:
                 parts = archives.pieces_from(session, line.pk, start)
                 clocks = (part.clock or 0 for part in (*parts, piece) if part.end <= end)
                 piece.clock = max(clocks, default=0) or None
@@ -282,7 +282,7 @@ class Receiver:
 
         self._prove(write)
         following.keep(end)
-        if whole:
+        if is_full:
             self._layout.remove_parts(line, start)
 
     def _move_head(self, session: WriteSession, segment: _Open, vitals: Vitals) -> None:

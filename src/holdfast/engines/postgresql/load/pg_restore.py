@@ -187,25 +187,25 @@ class Loading:
         shares = load_plan.divide(lists.data, self.rows, readers)
         checks = TableChecks(final=not load_plan.has_refresh(lists.after))
         loaded = LoadedTables(len(shares), max(1, jobs - len(shares)))
-        beside = _ParallelLoad(
+        parallel_load = _ParallelLoad(
             self, head, plan, TablesByLine(tables), loaded, jobs, settings, checks
         )
-        beside.run(shares, archive, guard)
+        parallel_load.run(shares, archive, guard)
         self._retry(archive, lists, guard, checks)
         if any(is_row_security(line) for line in plan.rest):
             self._count_unfiltered(checks, guard)
         event_triggers = [line for line in plan.rest if is_event_trigger(line)]
-        rest = [line for line in plan.rest if line not in event_triggers]
-        for attaches, lines in groupby(rest, is_index_attach):
+        late_lines = [line for line in plan.rest if line not in event_triggers]
+        for attaches, lines in groupby(late_lines, is_index_attach):
             # Sessions that attach indexes side by side leave the partitioned index invalid at
             # times, with stock pg_restore, too: none of them sees that all partitions have one.
             self.restore(head, list(lines), guard, *(() if attaches else (f"--jobs={jobs}",)))
         self._retry(archive, lists, guard, checks)
         if self.separate is not None:
-            last = self.separate.run(head, lists)
-            self.restore(head, last, guard)
+            final_lines = self.separate.run(head, lists)
+            self.restore(head, final_lines, guard)
             checks.skipped += self.separate.skipped
-            self._retry(archive, [last], guard, checks)
+            self._retry(archive, [final_lines], guard, checks)
         self.restore(head, event_triggers, guard)
         self._retry(archive, lists, guard, checks)
         return checks
@@ -359,7 +359,7 @@ def _read_at_least(chunks: Iterator[bytes], byte_count: int) -> bytes:
     return b"".join(parts)
 
 
-def _chained(head: bytes, rest: Iterator[bytes]) -> Stream:
+def _chained(head: bytes, chunks: Iterator[bytes]) -> Stream:
     if head:
         yield head
-    yield from rest
+    yield from chunks
