@@ -200,7 +200,13 @@ class Watch:
             if before != after:
                 project, addon = self._owner_of(row)
                 name = str((after or before or {})[logged.id])
-                shown = _difference(logged, before, after)
+                replaced = MASK
+                if before is not None and after is not None:  # only what changed is shown
+                    changed = [key for key in after if before.get(key) != after[key]]
+                    before = {key: before.get(key) for key in changed}
+                    after = {key: after[key] for key in changed}
+                    replaced = REPLACED
+                shown = _shown(logged, before, MASK), _shown(logged, after, replaced)
                 changes.append(Change(logged.kind, name, project, addon, *shown))
         return changes
 
@@ -261,18 +267,6 @@ def _assigned(row: Table, logged: LoggedTable) -> set[str]:
     columns = (*logged.columns, *logged.secrets, *(["options"] if logged.options else []))
     changed = {name for name in columns if attributes[name].history.has_changes()}
     return changed | set(logged.options if "options" in changed else ())
-
-
-def _difference(
-    logged: LoggedTable, before: State | None, after: State | None
-) -> tuple[Document | None, Document | None]:
-    if before is None or after is None:
-        return _shown(logged, before, MASK), _shown(logged, after, MASK)
-    changed = [name for name in after if before.get(name) != after[name]]
-    return (
-        _shown(logged, {name: before.get(name) for name in changed}, MASK),
-        _shown(logged, {name: after[name] for name in changed}, REPLACED),
-    )
 
 
 def _shown(logged: LoggedTable, state: State | None, mask: str) -> Document | None:

@@ -249,13 +249,25 @@ def opened(response: httpx.Response) -> Envelope:
     """Returns `data` and the cursor of an answer, or raises the error in it."""
     try:
         parsed: object = response.json()
-    except ValueError as error:
-        raise _not_ours(response) from error
+    except ValueError as problem:
+        raise _not_ours(response) from problem
     document = cast("dict[str, object]", parsed) if isinstance(parsed, dict) else None
     if document is None:
         raise _not_ours(response)
     if not response.is_success or "error" in document:  # one that came after its answer had begun
-        raise error_for(_error_answer(response, document))
+        value = document.get("error")
+        error = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+        details = error.get("details")
+        retry_after = response.headers.get("retry-after")
+        late = error.get("status") if response.is_success else None
+        answer = Answer(
+            late if isinstance(late, int) else response.status_code,
+            str(error.get("message") or f"HTTP {response.status_code} {response.reason_phrase}"),
+            str(error["id"]) if error.get("id") else None,
+            cast("dict[str, object]", details) if isinstance(details, dict) else {},
+            float(retry_after) if retry_after and retry_after.isdecimal() else None,
+        )
+        raise error_for(answer)
     pagination = document.get("pagination")
     cursor = (
         cast("dict[str, object]", pagination).get("cursor")
@@ -283,18 +295,3 @@ def _not_ours(response: httpx.Response) -> Exception:
             f"the answer (HTTP {response.status_code}) is not JSON: is this a Holdfast server?"
         )
     return ServerFault(Answer(response.status_code, message))
-
-
-def _error_answer(response: httpx.Response, document: Mapping[str, object]) -> Answer:
-    value = document.get("error")
-    error = cast("dict[str, object]", value) if isinstance(value, dict) else {}
-    details = error.get("details")
-    retry_after = response.headers.get("retry-after")
-    late = error.get("status") if response.is_success else None
-    return Answer(
-        late if isinstance(late, int) else response.status_code,
-        str(error.get("message") or f"HTTP {response.status_code} {response.reason_phrase}"),
-        str(error["id"]) if error.get("id") else None,
-        cast("dict[str, object]", details) if isinstance(details, dict) else {},
-        float(retry_after) if retry_after and retry_after.isdecimal() else None,
-    )

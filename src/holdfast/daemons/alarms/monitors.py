@@ -51,7 +51,11 @@ class MonitorWatch:
         late: list[tuple[Watched, str]] = []
         noted: list[tuple[Watched, int]] = []
         for row in rows:
-            waiting = _waiting(waits[row.pk], row, moment)
+            wait = waits[row.pk]
+            own = round(1000 * (moment - wait.since))
+            begun = wait.begun if row.running else None
+            running = None if begun is None else round(1000 * (moment - begun))
+            waiting = Waiting(own, wait.before + own, running)
             if row.condition not in DOWN:
                 new = row.condition == Condition.NEW
                 problem = lateness(row.every, row.grace, waiting, new=new)
@@ -76,10 +80,3 @@ class MonitorWatch:
         if wait.starts != row.starts:
             wait.starts, wait.begun = row.starts, moment
         return wait
-
-
-def _waiting(wait: _Wait, row: Watched, moment: float) -> Waiting:
-    own = round(1000 * (moment - wait.since))
-    begun = wait.begun if row.running else None
-    running = None if begun is None else round(1000 * (moment - begun))
-    return Waiting(own, wait.before + own, running)

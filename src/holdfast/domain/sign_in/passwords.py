@@ -76,23 +76,18 @@ def _is_guessed(text: str) -> bool:
 
 def _without_runs(text: str) -> str:
     """The text without runs of four or more neighbours on a keyboard or in the alphabet."""
+    rows = (*_ROWS, *_BACKWARDS)
     remainder = ""
     position = 0
     while position < len(text):
-        length = max(_run_length(text[position:], row) for row in (*_ROWS, *_BACKWARDS))
-        if length < 4:
+        end = position + 1
+        while end < len(text) and any(text[position : end + 1] in row for row in rows):
+            end += 1
+        if end - position < 4:
+            end = position + 1
             remainder += text[position]
-            length = 1
-        position += length
+        position = end
     return remainder
 
 
 _BACKWARDS = tuple(row[::-1] for row in _ROWS)
-
-
-def _run_length(text: str, row: str) -> int:
-    """How many first characters of `text` stand side by side in the row."""
-    length = 0
-    while length < len(text) and text[: length + 1] in row:
-        length += 1
-    return length

@@ -156,7 +156,24 @@ def check(job: Job, record: BackupRecord) -> BackupRecord:
 def seal(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
     store, key = _store(job, backup), record.prefix + MANIFEST
-    manifest = _manifest(job, backup, record).document()
+    project, addon, uid = _names(job, backup)
+    manifest = Manifest(
+        backup={
+            "uid": uid,
+            "id": backup.id,
+            "name": backup.name,
+            "project": project,
+            "addon": addon,
+        },
+        engine=job.addon.kind,
+        version=record.version,
+        compression=str(backup.compression),
+        created=rfc3339(backup.created),
+        members=record.members,
+        facts=record.facts,
+        inventory=record.inventory,
+        provenance=backup.provenance,
+    ).document()
     manifest["stamp"] = job.tools.stamp.of(stamped_part(manifest))
     body = json.dumps(manifest, indent=1, sort_keys=True).encode()
     upload = store.begin(key)
@@ -176,27 +193,6 @@ def seal(job: Job, record: BackupRecord) -> BackupRecord:
     require([sealed])
     return record.model_copy(
         update={"checks": [*record.checks, sealed], "manifest_sha256": written.hexdigest}
-    )
-
-
-def _manifest(job: Job, backup: Backup, record: BackupRecord) -> Manifest:
-    project, addon, uid = _names(job, backup)
-    return Manifest(
-        backup={
-            "uid": uid,
-            "id": backup.id,
-            "name": backup.name,
-            "project": project,
-            "addon": addon,
-        },
-        engine=job.addon.kind,
-        version=record.version,
-        compression=str(backup.compression),
-        created=rfc3339(backup.created),
-        members=record.members,
-        facts=record.facts,
-        inventory=record.inventory,
-        provenance=backup.provenance,
     )
 
 

@@ -163,18 +163,15 @@ def _remove(engine: Engine | None, directory: Path) -> None:
                 if isinstance(engine, Succeeding):
                     engine.dismiss(data)
                 engine.stop(LocalServer(data, 0, "", "", Secret(""), ""))
-        _remove_files(directory)
+        # Again while programs that are about to end still write there.
+        for pause in islice(pauses(1.0), _REMOVALS):
+            shutil.rmtree(directory, ignore_errors=True)
+            if not directory.exists():
+                break
+            time.sleep(pause)
+        else:
+            shutil.rmtree(directory)
         _lock_file(directory).unlink(missing_ok=True)
     except (Failure, OSError) as error:
         extra = {"directory": str(directory), "error": str(error)}
         log.warning("a drill left something behind; it is tried again", extra=extra)
-
-
-def _remove_files(directory: Path) -> None:
-    """Removes the directory, again while programs that are about to end still write there."""
-    for pause in islice(pauses(1.0), _REMOVALS):
-        shutil.rmtree(directory, ignore_errors=True)
-        if not directory.exists():
-            return
-        time.sleep(pause)
-    shutil.rmtree(directory)

@@ -50,7 +50,12 @@ class Staging:
         take_over(admin, self._attempt)
         session_settings.apply_loading_settings(admin)
         drop_staged(admin, self._attempt)
-        referring = self._foreign_keys_of_others(admin)
+        referring: Sequence[ForeignKey] = ()
+        if self._attempt.keep_others:  # databases that stay may refer to what the backup lacks
+            referring = foreign_keys.referring_to(admin, set(self._staged_names))
+            if not self._dump.imported:
+                tables = {(table.database, table.name) for table in self._dump.inventory.tables}
+                foreign_keys.require_parents(referring, tables)
         ledger = Ledger(admin, staging_names.ledger_database(self._attempt))
         ledger.open()
         for placement in self._plan:
@@ -73,19 +78,6 @@ class Staging:
         ledger.write(self._plan, self.final_code(codes), accounts, self.preparations(codes))
         ledger.mark_ready()
         return replace(merge(counts), skipped=tuple(problem.skipped() for problem in refused))
-
-    def _foreign_keys_of_others(self, admin: Session) -> Sequence[ForeignKey]:
-        """Foreign keys of databases that stay.
-
-        PreflightRefused, before anything is loaded, where the backup lacks what they refer to.
-        """
-        if not self._attempt.keep_others:
-            return []
-        keys = foreign_keys.referring_to(admin, set(self._staged_names))
-        if not self._dump.imported:
-            tables = self._dump.inventory.tables
-            foreign_keys.require_parents(keys, {(table.database, table.name) for table in tables})
-        return keys
 
     def load_script(self, admin: Session, fetch: Fetch) -> list[Code]:
         attempt, staged_names = self._attempt, self._staged_names

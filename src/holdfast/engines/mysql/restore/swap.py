@@ -48,7 +48,15 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
             _move(session, address, ledger, attempt)
         renaming.finish(session, ledger)
         _complete(session, address, ledger, attempt.say)
-        _drop_others(session, address, ledger.plan(), attempt)
+        incoming = {placement.final for placement in ledger.plan()}
+        fate = "stays as it is" if attempt.keep_others else "is dropped"
+        for database in user_databases(session):
+            if database not in incoming:
+                attempt.say(f"database {database} is not in the backup and {fate}")
+                if not attempt.keep_others:
+                    drop_database(session, database)
+        if not attempt.keep_others and address.database:  # the addon's own always exists
+            session.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(address.database)}")
         if attempt.keep_old:
             Ledger(session, staging_names.old_ledger_database(attempt.op)).mark_ready()
         else:
@@ -179,7 +187,18 @@ def _complete(session: Session, address: Address, ledger: Ledger, say: Say) -> N
     """Gives moved tables all else of their databases: properties, accounts, code, definers."""
     plan = ledger.plan()
     for placement in plan:
-        _set_properties(session, placement, say)
+        comment = (
+            f" COMMENT = {session.literal(placement.comment)}"
+            if "MariaDB" in session.banner
+            else ""  # MySQL has none
+        )
+        try:
+            session.execute(
+                f"ALTER DATABASE {quote_name(placement.final)} CHARACTER SET {placement.charset}"
+                f" COLLATE {placement.collation}{comment}"
+            )
+        except WireError as error:
+            _say_unless_lost(error, f"database {placement.final} keeps its properties", say)
         _point_sequences(session, placement.final, plan, say)
         for sentence in stored_code.drop(session, placement.final):
             say(sentence)
@@ -219,21 +238,6 @@ def _report_missing(session: Session, codes: Sequence[Code], say: Say) -> None:
         say(sentence)
 
 
-def _set_properties(session: Session, placed: Placement, say: Say) -> None:
-    comment = (
-        f" COMMENT = {session.literal(placed.comment)}"
-        if "MariaDB" in session.banner
-        else ""  # MySQL has none
-    )
-    try:
-        session.execute(
-            f"ALTER DATABASE {quote_name(placed.final)} CHARACTER SET {placed.charset}"
-            f" COLLATE {placed.collation}{comment}"
-        )
-    except WireError as error:
-        _say_unless_lost(error, f"database {placed.final} keeps its properties", say)
-
-
 def _say_unless_lost(error: WireError, text: str, say: Say) -> None:
     if error_number(error) in LOST:
         raise error
@@ -258,21 +262,6 @@ def _point_sequences(session: Session, database: str, plan: Sequence[Placement],
             )
         except WireError as error:
             _say_unless_lost(error, f"the default of {database}.{table}.{column} is {text}", say)
-
-
-def _drop_others(
-    session: Session, address: Address, plan: Sequence[Placement], attempt: Attempt
-) -> None:
-    """Drops databases outside of the dump, on a managed server; the addon's own always exists."""
-    incoming = {placement.final for placement in plan}
-    fate = "stays as it is" if attempt.keep_others else "is dropped"
-    for database in user_databases(session):
-        if database not in incoming:
-            attempt.say(f"database {database} is not in the backup and {fate}")
-            if not attempt.keep_others:
-                drop_database(session, database)
-    if not attempt.keep_others and address.database:
-        session.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(address.database)}")
 
 
 def _require_done(address: Address, dump: Dump, session: Session, attempt: Attempt) -> None:

@@ -100,24 +100,20 @@ def _asker(session: Session, address: Address, database: str) -> Generator[Addre
         )
     )
     try:
-        _grant_reading(session, role, database)
+        grant_connect = SQL("GRANT CONNECT ON DATABASE {} TO {}")
+        session.execute(grant_connect.format(Identifier(database), role))
+        for (schema,) in session.execute(_SCHEMAS).fetchall():
+            for grant in _GRANTS:
+                session.execute(grant.format(Identifier(schema), role))
+        for schema, table in session.execute(_FOREIGN_TABLES).fetchall():  # they reach elsewhere
+            statement = SQL("REVOKE ALL ON {} FROM {}")
+            session.execute(statement.format(Identifier(schema, table), role))
+        with suppress(errors.InsufficientPrivilege):  # for superusers, who our administrators are
+            space = Literal(_MAX_TEMPORARY_SPACE)
+            session.execute(SQL("ALTER ROLE {} SET temp_file_limit = {}").format(role, space))
         yield replace(address, user=name, password=password, owner=None)
     finally:
         _drop_role(session, name)
-
-
-def _grant_reading(session: Session, role: Identifier, database: str) -> None:
-    """Lets the role read the tables of the database, but no foreign ones: those reach elsewhere."""
-    session.execute(SQL("GRANT CONNECT ON DATABASE {} TO {}").format(Identifier(database), role))
-    for (schema,) in session.execute(_SCHEMAS).fetchall():
-        for grant in _GRANTS:
-            session.execute(grant.format(Identifier(schema), role))
-    for schema, table in session.execute(_FOREIGN_TABLES).fetchall():
-        statement = SQL("REVOKE ALL ON {} FROM {}")
-        session.execute(statement.format(Identifier(schema, table), role))
-    with suppress(errors.InsufficientPrivilege):  # for superusers, who our administrators are
-        space = Literal(_MAX_TEMPORARY_SPACE)
-        session.execute(SQL("ALTER ROLE {} SET temp_file_limit = {}").format(role, space))
 
 
 def _drop_role(session: Session, name: str) -> None:

@@ -48,7 +48,14 @@ class Rehearsal:
             with private_server.private_session(self._data, self._server) as session:
                 proven = self._compare(session, facts)
             if not private_server.can_go_on(self._data, self._server):
-                self._shut_down(process)
+                is_over = False
+                try:
+                    with private_server.private_session(self._data, self._server) as session:
+                        session.ask("SHUTDOWN", "NOSAVE")
+                except AddonUnavailable:  # the end of the connection is the answer
+                    is_over = ended(process.pid, _STOP_SECONDS)
+                if not is_over:
+                    raise RestoreDiffers("the restored server does not stop")
         return proven
 
     @contextmanager
@@ -105,7 +112,15 @@ class Rehearsal:
             differences.append(
                 f"{facts['functions']} function libraries saved, {functions} restored"
             )
-        self._require_memory(int(str(info["used_memory"])))
+        settings = config_file.read(self._data / config_file.FILE)
+        used = int(str(info["used_memory"]))
+        limit = config_file.parse_bytes(settings.get("maxmemory", "0"))
+        evicts = settings.get("maxmemory-policy", "noeviction") != "noeviction"
+        if evicts and 0 < limit < used:
+            raise RestoreDiffers(
+                f"the data needs {used} bytes of memory and the addon's maxmemory is {limit}:"
+                " keys would be evicted at once"
+            )
         path = self._data / data_directory.SNAPSHOT_USERS
         users = path.read_text().splitlines() if path.exists() and not is_foreign(facts) else []
         adopted, set_aside = acl.restore_users(session, users, self._server)
@@ -116,27 +131,6 @@ class Rehearsal:
             "usersSetAside": set_aside,
             DIFFERENCES: differences,
         }
-
-    def _require_memory(self, used: int) -> None:
-        """RestoreDiffers for a server above its memory limit: it would evict keys at once."""
-        settings = config_file.read(self._data / config_file.FILE)
-        limit = config_file.parse_bytes(settings.get("maxmemory", "0"))
-        evicts = settings.get("maxmemory-policy", "noeviction") != "noeviction"
-        if evicts and 0 < limit < used:
-            raise RestoreDiffers(
-                f"the data needs {used} bytes of memory and the addon's maxmemory is {limit}:"
-                " keys would be evicted at once"
-            )
-
-    def _shut_down(self, process: Detached) -> None:
-        """Ends the server, whose answer is the end of the connection."""
-        try:
-            with private_server.private_session(self._data, self._server) as session:
-                session.ask("SHUTDOWN", "NOSAVE")
-        except AddonUnavailable:
-            if ended(process.pid, _STOP_SECONDS):
-                return
-        raise RestoreDiffers("the restored server does not stop")
 
     def _log_tail(self, began: int) -> str:
         """The last lines that were logged since the boot began."""
