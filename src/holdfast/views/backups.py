@@ -61,10 +61,14 @@ def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
 def texts(session: ReadSession, rows: Sequence[Backup]) -> list[str]:
     """Returns the views as JSON; that of finished backups with plain rows is cached."""
     page = _load(session, rows)
-    return [
-        _memo.of(facts.backup.pk, facts) if _is_cacheable(facts) else text_of(page.view(facts))
-        for facts in page.facts
-    ]
+    texts: list[str] = []
+    for facts in page.facts:
+        backup = facts.backup
+        # A view changes while the backup progresses, or waits for its deletion.
+        changes = backup.status in _RUNNING or any(copy.marked for copy in facts.copies)
+        is_cacheable = not changes and is_plain(backup)
+        texts.append(_memo.of(backup.pk, facts) if is_cacheable else text_of(page.view(facts)))
+    return texts
 
 
 def _load(session: ReadSession, rows: Sequence[Backup]) -> _Page:
@@ -80,13 +84,6 @@ def _load(session: ReadSession, rows: Sequence[Backup]) -> _Page:
     progress = operation_queries.progress_of(session, running) if running else {}
     facts = [_Facts(b, copies_of[b.pk], destination_ids, restored.get(b.pk)) for b in rows]
     return _Page(facts, leaving, progress)
-
-
-def _is_cacheable(facts: _Facts) -> bool:
-    """Tells whether the backup neither progresses nor waits for deletion."""
-    backup = facts.backup
-    changes = backup.status in _RUNNING or any(copy.marked for copy in facts.copies)
-    return not changes and is_plain(backup)
 
 
 def _view(facts: _Facts, leaving: Mapping[int, Deletion], progress: Document | None) -> BackupView:

@@ -72,7 +72,14 @@ def run(job: Job, record: DrillRecord) -> DrillRecord:
             judging.check_data(trial, made)
             judging.compare_content(trial, made)
             judging.ask_assertions(trial, made)
-            _judge_time(trial)
+            with job.tools.catalog.read() as session:
+                limit = drills.restore_limit_ms(session, job.addon)
+                size_now = drills.newest_size(session, job.addon.pk)
+            took = trial.times["restore"]
+            finding = drill.within(took, limit)
+            if finding is not None:
+                trial.add(finding)
+            trial.times["predicted"] = drill.predicted_ms(took, trial.backup.size, size_now)
         _keep(trial, made)
     return record.model_copy(update=_result(trial))
 
@@ -111,17 +118,6 @@ def _limited(job: Job) -> Generator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _judge_time(trial: Trial) -> None:
-    with trial.job.tools.catalog.read() as session:
-        limit = drills.restore_limit_ms(session, trial.job.addon)
-        size_now = drills.newest_size(session, trial.job.addon.pk)
-    took = trial.times["restore"]
-    finding = drill.within(took, limit)
-    if finding is not None:
-        trial.add(finding)
-    trial.times["predicted"] = drill.predicted_ms(took, trial.backup.size, size_now)
 
 
 def _keep(trial: Trial, made: Restored) -> None:

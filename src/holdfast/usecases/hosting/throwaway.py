@@ -125,15 +125,12 @@ def start(tools: Toolbox, engine: Engine, server: LocalServer, guard: Guard) -> 
             return server
         hosting.stop(server)
         server = replace(server, port=free_port())  # another program may have taken its port
-    raise AddonUnavailable(f"the restored server did not answer: {_last_words(server)}")
-
-
-def _last_words(server: LocalServer) -> str:
     try:
-        text = (server.log or server.directory).read_text(errors="replace")
+        log_text = (server.log or server.directory).read_text(errors="replace")
+        last_words = " ".join(log_text[-600:].split()) or "it said nothing"
     except OSError:
-        return "it wrote no log"
-    return " ".join(text[-600:].split()) or "it said nothing"
+        last_words = "it wrote no log"
+    raise AddonUnavailable(f"the restored server did not answer: {last_words}")
 
 
 def sweep(tools: Toolbox) -> int:

@@ -126,21 +126,22 @@ class Loading:
         `ready` waits for the database: the archive is examined meanwhile.
         """
         sessions = min(os.cpu_count() or 1, _MAX_SESSIONS)
-        chunks, front = read(), b""
+        chunks, front = read(), bytearray()
         for size in _HEAD_BYTES if self.separate is None else (*_HEAD_BYTES, _MAX_HEAD_BYTES):
-            front += _read_at_least(chunks, size - len(front))
-            with file_of(front[:size]) as head:
+            while len(front) < size and (chunk := next(chunks, None)) is not None:
+                front += chunk
+            with file_of(bytes(front[:size])) as head:
                 contents = self._contents(head)
                 if contents is not None:
                     ready()
-                    archive = _Archive(head, _chained(front, chunks), read)
+                    archive = _Archive(head, _chained(bytes(front), chunks), read)
                     return self._load_in_parallel(archive, contents, guard, sessions)
         if self.separate is not None:
             raise NotSupported("the table of contents of the archive is larger than can be held")
         ready()
         # In one session; without a table of contents failed entries cannot be tried again.
         listener = ErrorListener(self.failures, [])
-        feed(self.command(), _chained(front, chunks), guard, listener.hear, listener.judge)
+        feed(self.command(), _chained(bytes(front), chunks), guard, listener.hear, listener.judge)
         failed = self.failures.take()
         if failed:
             reasons = "; ".join(list(failed.values())[:20])
@@ -349,14 +350,6 @@ class _ParallelLoad:
 
     def _own(self, tables: Sequence[str]) -> Sequence[str]:
         return [line for table in tables for line in self.plan.own.get(table, ())]
-
-
-def _read_at_least(chunks: Iterator[bytes], byte_count: int) -> bytes:
-    parts: list[bytes] = []
-    while byte_count > 0 and (chunk := next(chunks, None)) is not None:
-        parts.append(chunk)
-        byte_count -= len(chunk)
-    return b"".join(parts)
 
 
 def _chained(head: bytes, chunks: Iterator[bytes]) -> Stream:

@@ -79,9 +79,11 @@ class Rehearsal:
         except AddonUnavailable as error:
             _kill(process)
             self._guard.check()
-            raise RestoreDiffers(
-                f"the restored server does not start: {self._log_tail(began)}"
-            ) from error
+            with self._log.open("rb") as log:
+                log.seek(max(began, log.seek(0, os.SEEK_END) - _MAX_LOG_BYTES))
+                lines = log.read().decode(errors="replace").splitlines()
+            last_words = " / ".join(lines[-_MAX_LOG_LINES:]) or "it said nothing"
+            raise RestoreDiffers(f"the restored server does not start: {last_words}") from error
         except BaseException:
             _kill(process)
             raise
@@ -131,13 +133,6 @@ class Rehearsal:
             "usersSetAside": set_aside,
             DIFFERENCES: differences,
         }
-
-    def _log_tail(self, began: int) -> str:
-        """The last lines that were logged since the boot began."""
-        with self._log.open("rb") as log:
-            log.seek(max(began, log.seek(0, os.SEEK_END) - _MAX_LOG_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()
-        return " / ".join(lines[-_MAX_LOG_LINES:]) or "it said nothing"
 
 
 def _kill(process: Detached) -> None:
