@@ -49,7 +49,6 @@ POINTS = (
     "finish",
     "_complete",
     "apply",
-    "user_databases",
     "drop_user",
     "close",
 )
