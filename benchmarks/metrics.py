@@ -9,12 +9,13 @@ import statistics
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.table import Table
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
-from benchmarks.catalogue import backup_row, copy_row, operation_row
+from benchmarks.catalogue import Number, insert_backups, insert_rows, numbers, padded
 from benchmarks.fleet import fill_fleet
 from benchmarks.requester import Connection
 from demo.place import place
@@ -22,9 +23,8 @@ from demo.screen import Screen
 from demo.server import Server
 from holdfast.bootstrap import Parts
 from holdfast.catalog import protection
-from holdfast.catalog.schema import Addon, Backup, Copy, Drill, Operation
+from holdfast.catalog.schema import Addon, Drill
 from holdfast.domain.units import DAY_MS, HOUR_MS
-from holdfast.kit import ids
 from holdfast.kit.clock import SystemClock
 from holdfast.settings import Settings
 
@@ -92,31 +92,29 @@ def _fill(home: Path, count: int) -> None:
     fill_fleet(catalog, count * _SCHEDULES_PER_ADDON, now + HOUR_MS)
     with catalog.read() as session:
         addon_pks = list(session.scalars(select(Addon.pk).order_by(Addon.pk)))
+    with catalog.write() as session:
+        first_pk, step = addon_pks[0], DAY_MS // count
+        number = numbers(1, count * _BACKUPS)
+        began = now - (count * _BACKUPS - number) * step
+        insert_backups(session, first_pk + number % count, number, began)
+        number = numbers(count * (_BACKUPS - _DRILLS) + 1, count * _BACKUPS)
+        began = now - (count * _BACKUPS - number) * step
+        insert_rows(session, Drill, _drill(first_pk + number % count, number, began))
     for first in range(0, count, _ADDONS_AT_ONCE):
-        chosen = addon_pks[first : first + _ADDONS_AT_ONCE]
-        numbered = [
-            (addon_pk, (first + place) * _BACKUPS + day + 1, now - day * DAY_MS)
-            for place, addon_pk in enumerate(chosen)
-            for day in range(_BACKUPS)
-        ]
         with catalog.write() as session:
-            session.execute(insert(Backup), [backup_row(*row) for row in numbered])
-            session.execute(insert(Copy), [copy_row(*row) for row in numbered])
-            session.execute(insert(Operation), [operation_row(*row) for row in numbered])
-            drilled = [row for row in numbered if row[1] % _BACKUPS < _DRILLS]
-            session.execute(insert(Drill), [_drill(*row) for row in drilled])
+            chosen = addon_pks[first : first + _ADDONS_AT_ONCE]
             protection.refresh(session, chosen, all_days=True)
     catalog.close()
 
 
-def _drill(addon_pk: int, number: int, began: int) -> dict[str, object]:
+def _drill(addon_pk: Number, number: Number, began: Number) -> dict[str, Any]:
     return {
-        "id": ids.hex24(),
+        "id": padded(number, 24),
         "addon_pk": addon_pk,
         "backup_pk": number,
         "cause": "plan",
         "status": "completed",
-        "operation": ids.hex24(),
+        "operation": padded(number, 24),
         "verdict": "passed",
         "findings": [],
         "times": {"restore": 4_000},

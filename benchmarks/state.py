@@ -18,19 +18,14 @@ from typing import Any
 
 import httpx
 from rich.table import Table
-from sqlalchemy import select
 
 from benchmarks.catalogue import fill_catalogue
 from benchmarks.requester import Connection
-from demo.screen import Screen, Step
+from demo.screen import Screen
 from demo.server import Server
-from holdfast.bootstrap import Parts
-from holdfast.catalog import protection
-from holdfast.catalog.schema import Addon
 from holdfast.client import Client
 from holdfast.domain.alarms.rules import STORM
 from holdfast.kit.clock import parse_rfc3339
-from holdfast.settings import Settings
 
 BYTES_A_BACKUP = 5_000
 """What a backup's rows take in the catalogue."""
@@ -38,7 +33,6 @@ _STATE_MS = 150.0
 _DELIVERED_SECONDS = 5.0
 _READS = 20
 _ALARMS = 2 * STORM
-_ADDONS_AT_ONCE = 100
 _GIVE_UP_SECONDS = 120.0
 # The addons have no servers and the backups no objects, so neither is looked for.
 _SETTINGS = {
@@ -53,7 +47,7 @@ def measure(screen: Screen, table: Table, home: Path, backups: int, addons: int)
     """Adds a row to the table for each limit."""
     with screen.step(f"Writing {backups:,} backups of {addons:,} addons") as step:
         fill_catalogue(home, backups, addons)
-        _derive_protection(home, step)
+        step.result = f"{(home / 'holdfast.db').stat().st_size / 1e6:,.0f} MB"
     server = Server(home, settings=_SETTINGS)
     with screen.step("Starting a server on it"):
         server.start()
@@ -64,19 +58,6 @@ def measure(screen: Screen, table: Table, home: Path, backups: int, addons: int)
             _measure_alarms(table, client)
     finally:
         server.stop()
-
-
-def _derive_protection(home: Path, step: Step) -> None:
-    """Writes each addon's row, as the transactions that ended its backups would have."""
-    catalog = Parts(Settings(data_dir=home)).catalog
-    with catalog.read() as session:
-        pks = list(session.scalars(select(Addon.pk).order_by(Addon.pk)))
-    for first in range(0, len(pks), _ADDONS_AT_ONCE):
-        with catalog.write() as session:
-            protection.refresh(session, pks[first : first + _ADDONS_AT_ONCE], all_days=True)
-    catalog.close()
-    size = (home / "holdfast.db").stat().st_size
-    step.result = f"{size / 1e6:,.0f} MB"
 
 
 def _measure_state(table: Table, server: Server, addons: int) -> None:

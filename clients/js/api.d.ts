@@ -604,6 +604,17 @@ export interface ForkSource {
 export interface GlobalSource {
   type?: string;
 }
+export interface HoldForm {
+  reason: string;
+}
+export interface HoldView {
+  held: boolean;
+  placedAt?: string;
+  placedBy?: string;
+  reason?: string;
+  resumesAt?: string;
+  begun: number;
+}
 export interface ImportForm {
   name?: string;
   connectionString?: string;
@@ -1119,6 +1130,9 @@ export interface ScheduleMade {
 export interface SchedulePatch {
   retentionTime: number;
 }
+export interface SchedulePauseForm {
+  reason?: string;
+}
 export interface ScheduleView {
   id: string;
   backupType: string;
@@ -1129,7 +1143,10 @@ export interface ScheduleView {
   retentionTime: number;
   createdAt: string;
   updatedAt: string;
-  nextAt: string;
+  nextAt?: string;
+  pausedAt?: string;
+  pausedBy?: string;
+  pauseReason?: string;
 }
 export interface SchedulingForm {
   interval: Interval;
@@ -1299,7 +1316,7 @@ export interface VersionView {
   upgradeHistory: Array<PastUpgrade>;
 }
 export type holdfast__api__v1__retention__Kind = "lost" | "leftover" | "foreign" | "damaged";
-export type holdfast__domain__alarms__rules__Kind = "addon.unprotected" | "addon.no-plan" | "addon.backup-failed" | "addon.overdue" | "addon.copy-lost" | "addon.too-few-copies" | "addon.unproven" | "addon.drill-failed" | "addon.archive-late" | "drills.waiting" | "store.unusable" | "disk.nearly-full" | "workers.dead" | "schedulers.dead" | "clock.jumped" | "master-key.missing" | "protection.differs" | "channel.failing" | "monitor.down";
+export type holdfast__domain__alarms__rules__Kind = "addon.unprotected" | "addon.no-plan" | "addon.backup-failed" | "addon.overdue" | "addon.copy-lost" | "addon.too-few-copies" | "addon.unproven" | "addon.drill-failed" | "addon.archive-late" | "drills.waiting" | "retention.held" | "store.unusable" | "disk.nearly-full" | "workers.dead" | "schedulers.dead" | "clock.jumped" | "master-key.missing" | "protection.differs" | "channel.failing" | "monitor.down";
 export interface Page<T> { data: T; pagination: Pagination }
 export interface Calls {
   /** Confirms that the token is valid. */
@@ -1424,6 +1441,10 @@ export interface Calls {
   patchSchedule(args: { projectId: string; addonId: string; scheduleId: string; body: SchedulePatch }): Promise<ScheduleView>;
   /** Deletes the schedule; its backups stay, and expire as before. */
   deleteSchedule(args: { projectId: string; addonId: string; scheduleId: string }): Promise<Empty>;
+  /** Extension: fires nothing of the schedule until it is resumed; its addon keeps the others. */
+  pauseSchedule(args: { projectId: string; addonId: string; scheduleId: string; body: SchedulePauseForm }): Promise<ScheduleView>;
+  /** Extension: fires the schedule from its next instant on. */
+  resumeSchedule(args: { projectId: string; addonId: string; scheduleId: string }): Promise<ScheduleView>;
   /** Extension: the schedule's next instants, in UTC. */
   listUpcoming(args: { projectId: string; addonId: string; scheduleId: string; next?: number }): Promise<UpcomingList>;
   /** Extension: the outcomes of its instants, the latest first; also of a deleted schedule. */
@@ -1438,6 +1459,12 @@ export interface Calls {
   getAddonPlan(args: { projectId: string; addonId: string }): Promise<AddonPlan>;
   /** Marks expired backups for deletion now; the grace period still applies. */
   pruneAddon(args: { projectId: string; addonId: string; body: PruneForm }): Promise<PruneAnswer>;
+  /** Whether retention is held: then no backup goes because of its age. */
+  getHold(): Promise<HoldView>;
+  /** Holds retention of the whole installation, at once and until it is released. What had begun to go, and what is deleted by hand, goes on. */
+  holdRetention(args: { body: HoldForm }): Promise<HoldView>;
+  /** Lets retention go on. What is due waits for the grace period once more. */
+  releaseRetention(): Promise<HoldView>;
   /** Deletions done, due or called off, with reasons; the newest first. */
   listDeletions(args?: { open?: boolean; per_page?: number; page?: number; cursor?: string }): Promise<Page<DeletionList>>;
   /** Differences that store checks found between store and catalogue; the newest first. */

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pymongo
 import pytest
 
 from fixtures.bodies import ZSTD_DUMP
 from fixtures.holdfast import HOLDFAST, await_that, fresh
 from fixtures.installation import Installation, installation_home, running
+from fixtures.mongodb import MongoServer, link_mongodb
 from fixtures.s3 import S3Server
 
 PROJECT, ADDON = "lost", "/projects/lost/addons/source"
@@ -60,6 +62,19 @@ class AdoptingInstallation(Installation):
     def all_completed_offsite(self) -> bool:
         copies = self.api.get(f"{OFFSITE}/backups").data
         return len(copies) == 2 and all(copy["status"] == "completed" for copy in copies)
+
+    def fork(self, project: str, uid: str, **kind: str) -> str:
+        """A new addon that a stored backup was restored into."""
+        fork = self.manage(project, fresh("Addon"), source={"backupUid": uid}, **kind)
+
+        def ended_restore() -> Any:
+            (restore,) = self.api.get(f"{fork}/restores").data["restores"]
+            return restore if restore.get("completedAt") else None
+
+        restored = await_that(ended_restore)
+        assert restored["status"] == "completed", restored
+        await_that(lambda: self.status(fork) == "running")
+        return fork
 
     def adopt(self, store: str, **body: Any) -> dict[str, Any]:
         return self.api.post(f"{store}/adopt", body).data
@@ -131,16 +146,7 @@ def test_what_was_taken_in_restores(
     installation: AdoptingInstallation, place: str, name: str, tables: list[str]
 ) -> None:
     api = installation.api
-    source = {"backupUid": installation.uid(place, name)}
-    fork = installation.manage(api.project(), fresh("Addon"), source=source)
-
-    def ended_restore() -> Any:
-        (restore,) = api.get(f"{fork}/restores").data["restores"]
-        return restore if restore.get("completedAt") else None
-
-    restored = await_that(ended_restore)
-    assert restored["status"] == "completed", restored
-    await_that(lambda: installation.status(fork) == "running")
+    fork = installation.fork(api.project(), installation.uid(place, name))
     base = installation.uri(fork).rpartition("/")[0]
     with psycopg.connect(f"{base}/shop") as connection:
         found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -214,3 +220,27 @@ def test_what_was_taken_in_can_be_deleted(installation: AdoptingInstallation) ->
     await_that(lambda: not (installation.dumps / uid).exists())
     assert api.post(f"{PLATFORM}/adopt", {"passphrase": 5}).status == 400
     assert api.post(f"{PLATFORM}/adopt", {"after": "x", "more": 1}).status == 400
+
+
+@pytest.mark.slow
+def test_a_dump_of_mongodb_is_taken_in_and_restores(mongodb: MongoServer) -> None:
+    """The adopting host knows nothing of the server that it was taken of."""
+    mongodb.client().shop.orders.insert_many({"_id": number} for number in range(300))
+    order = {"name": "Source", "type": "mongodb", "connectionString": mongodb.url}
+    with installation_home() as old_home, installation_home() as home:
+        with running(AdoptingInstallation(old_home, addon=ADDON)) as old:
+            old.api.post("/projects", {"name": "Lost"})
+            old.api.post(f"/projects/{PROJECT}/addons", order)
+            old.backup(name="documents", **ZSTD_DUMP)
+        (home / "data").mkdir()
+        shutil.copytree(old.data_dir / "store", home / "data" / "store")
+        link_mongodb(home / "tools")
+        environment = {"HOLDFAST_TOOLS_DIR": str(home / "tools")}
+        with running(AdoptingInstallation(home, environment)) as installation:
+            assert _names(installation.adopt(PLATFORM)) == ["documents"]
+            uid = installation.uid(PLATFORM, "documents")
+            kind = {"type": "mongodb", "version": "6.0-latest"}
+            fork = installation.fork(installation.api.project(), uid, **kind)
+            secrets = installation.api.get(f"{fork}/credentials").data["secrets"]
+            with pymongo.MongoClient[Any](secrets["MONGO_SRV"]) as client:
+                assert client.shop.orders.count_documents({}) == 300

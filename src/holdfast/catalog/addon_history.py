@@ -59,7 +59,7 @@ def missed(session: ReadSession, addon_pk: int, since: int) -> list[Missed]:
         .where(
             Schedule.addon_pk == addon_pk,
             Occurrence.instant >= since,
-            Occurrence.outcome != Outcome.FIRED,
+            Occurrence.outcome.not_in((Outcome.FIRED, Outcome.PAUSED)),
         )
     )
     return [Missed(*row) for row in session.execute(rows.order_by(Occurrence.instant))]

@@ -35,6 +35,7 @@ from holdfast.catalog.schema import (
     Recovery,
     Report,
     Restore,
+    RetentionHold,
     Role,
     Schedule,
     Table,
@@ -95,10 +96,11 @@ _LOGGED: Mapping[type[Table], LoggedTable] = {
         "id",
         (
             *("type", "compression", "interval", "minute", "hour", "day"),
-            *("retention", "additional", "deleted"),
+            *("retention", "additional", "deleted", "paused", "paused_reason"),
         ),
     ),
     Upload: LoggedTable("upload", "id", ("size", "sha256", "received")),
+    RetentionHold: LoggedTable("retention-hold", "scope", ("placed", "placed_by", "reason")),
     Deletion: LoggedTable("deletion", "pk", ("prefix", "reason", "due", "called_off")),
     Destination: LoggedTable(
         "destination",

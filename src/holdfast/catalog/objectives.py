@@ -12,6 +12,8 @@ from holdfast.domain.protection import Objective
 Scope = tuple[int | None, int | None]
 """Keys of a project and an addon of it. The addon None: all of the project; both: all there are."""
 
+_NOTHING = Objective()
+
 
 def of_all(session: ReadSession) -> dict[Scope, Objective]:
     """All that were set, by the keys of project and addon; both None: the installation's."""
@@ -25,10 +27,12 @@ def of_all(session: ReadSession) -> dict[Scope, Objective]:
 
 def effective(chosen: Mapping[Scope, Objective], project_pk: int, addon_pk: int) -> Objective:
     """The addon's own, then its project's, then the installation's."""
-    nothing = Objective()
-    own, project = chosen.get((project_pk, addon_pk)), chosen.get((project_pk, None))
-    installation = chosen.get((None, None), nothing)
-    return (own or nothing).over((project or nothing).over(installation))
+    objective = _NOTHING
+    for scope in ((project_pk, addon_pk), (project_pk, None), (None, None)):
+        wider = chosen.get(scope)
+        if wider is not None:  # mostly none is set, and thousands of addons are asked about at once
+            objective = wider if objective is _NOTHING else objective.over(wider)
+    return objective
 
 
 def put(session: WriteSession, scope: Scope, objective: Objective, now: int) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, select
 
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.schema import Addon, Backup, Document, ProtectionRow
+from holdfast.catalog.schema import Addon, Backup, ProtectionRow
 from holdfast.domain.errors import NotFound
 from holdfast.domain.protection import Day, Facts
 
@@ -47,15 +47,18 @@ def row_of(session: ReadSession, addon_pk: int) -> ProtectedRow:
     return replace(_protected(row), days=[Day(**day) for day in days or ()])
 
 
-def days_of(session: ReadSession, addon_pks: Collection[int]) -> dict[int, list[Document]]:
-    """The remembered days of some addons, as they are stored: see `domain.protection.Day`."""
-    days: dict[int, list[Document]] = {}
+def day_texts(session: ReadSession, addon_pks: Collection[int]) -> dict[int, str]:
+    """The remembered days of some addons as JSON, an array of `domain.protection.Day`."""
+    texts: dict[int, str] = {}
     ordered = sorted(addon_pks)
     for start in range(0, len(ordered), _AT_ONCE):
         some = ProtectionRow.addon_pk.in_(ordered[start : start + _AT_ONCE])
-        rows = session.execute(select(ProtectionRow.addon_pk, ProtectionRow.days).where(some))
-        days.update({addon_pk: of_addon or [] for addon_pk, of_addon in rows})
-    return days
+        rows: Any = session.execute(_DAY_TEXTS.where(some))
+        texts.update({addon_pk: text for addon_pk, text in rows if text})
+    return texts
+
+
+_DAY_TEXTS: Any = select(ProtectionRow.addon_pk, cast(ProtectionRow.days, Text))
 
 
 def marks(session: ReadSession) -> dict[int, object]:
@@ -67,6 +70,7 @@ _MARKS: Any = select(
     ProtectionRow.addon_pk,
     ProtectionRow.planned,
     ProtectionRow.paused,
+    ProtectionRow.plan_paused,
     ProtectionRow.next_due,
     ProtectionRow.last_good_backup,
     ProtectionRow.places,

@@ -182,10 +182,15 @@ def _derived(
 
 
 def _plan_values(plan: Collection[Schedule]) -> Values:
+    """`plan_paused`: since when none of its schedules is fired."""
+    active = [schedule for schedule in plan if schedule.paused is None]
+    last = max(plan, key=lambda schedule: schedule.paused or 0) if plan and not active else None
     return {
-        "planned": min((schedule.created for schedule in plan), default=None),
-        "longest_gap_ms": longest_gap(tuple(sorted(map(schedules.rule, plan), key=repr))),
-        "next_due": min((schedule.next_due for schedule in plan), default=None),
+        "planned": min((schedule.created for schedule in active), default=None),
+        "longest_gap_ms": longest_gap(tuple(sorted(map(schedules.rule, active), key=repr))),
+        "next_due": min((schedule.next_due for schedule in active), default=None),
+        "plan_paused": last and last.paused,
+        "plan_paused_by": last and last.paused_by,
     }
 
 
@@ -344,6 +349,8 @@ def _counted(
     counted: set[int] = set()
     for addon_pk, instant, outcome, count, backup_pk, status in decided:
         day = counts[addon_pk, instant - instant % DAY_MS]
+        if outcome == Outcome.PAUSED:
+            continue
         if outcome != Outcome.FIRED:
             day["due"] += count
             day["missed"] += count

@@ -11,7 +11,7 @@ from holdfast.cli.session.options import InAddon, Limit
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.when import until
-from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding
+from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding, Hold
 
 app = noun("Retention: what is kept and what goes, when, and why.")
 
@@ -43,6 +43,7 @@ def plan(
     """Show what will be deleted, when and why; and why the rest is kept. Changes nothing."""
     with session.client() as client:
         plans = list(client.retention.plan(project, addon))
+        held = client.retention.held()
     if going:
         for number, whole in enumerate(plans):
             copies = [copy for copy in whole.copies if copy.deletes_at]
@@ -51,6 +52,8 @@ def plan(
         session.printer.rows([plan for plan in plans if plan.copies or not going], {})
         return
     columns = {"ADDON": "addon", "BACKUP": "backupId", "AT": "place", "SIZE": "size"}
+    if held.held or held.resumes_at:
+        session.printer.sentence(held, _held(held))
     rows = [row for addon_plan in plans for row in _rows(addon_plan)]
     session.printer.rows(rows, {**columns, "FATE": "fate", "DELETED": "when", "WHY": "why"})
 
@@ -78,6 +81,34 @@ def _rows(addon_plan: AddonPlan) -> Iterator[Document]:
 
 def _short(instant: str) -> str:
     return instant[:16].replace("T", " ")
+
+
+@verb(app, "hold", 'holdfast retention hold "the bucket is being looked into"')
+def hold(
+    session: Session,
+    reason: Annotated[str, typer.Argument(help="Why; everyone who looks at retention reads it.")],
+) -> None:
+    """Stop all deletions of retention, at once and until they are released."""
+    with session.client() as client:
+        placed = client.retention.hold(reason)
+    session.printer.sentence(placed, _held(placed))
+
+
+@verb(app, "release", "holdfast retention release")
+def release(session: Session) -> None:
+    """Let retention go on; what is due waits for the grace period once more."""
+    with session.client() as client:
+        lifted = client.retention.release()
+    session.printer.sentence(lifted, _held(lifted))
+
+
+def _held(hold: Hold) -> str:
+    if hold.held:
+        begun = f" {hold.begun} removals that had begun go to their end." if hold.begun else ""
+        return f"Retention is held by {hold.placed_by}: {hold.reason}.{begun}"
+    if hold.resumes_at:
+        return f"Retention goes on {until(hold.resumes_at)}; until then nothing goes."
+    return "Retention is not held."
 
 
 @verb(app, "deletions", "holdfast retention deletions --open")

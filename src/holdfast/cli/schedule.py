@@ -79,13 +79,14 @@ def _resolved(client: Client, session: Session, scope: InAddon, name: str) -> Sc
 
 def _described(schedule: Schedule) -> dict[str, str]:
     """Words times, retention and stores."""
-    following, days = schedule.next_at or "", schedule.retention_time
+    following, days = schedule.next_at, schedule.retention_time
+    due = f"{following[:16].replace('T', ' ')} ({until(following)})" if following else ""
     extras = [extra.destination_id for extra in schedule.additional_destinations]
     return {
         "when": in_words(schedule.scheduling),
         "kept": f"{days} day{'' if days == 1 else 's'}",
         "place": schedule.custom_destination_id or ", ".join(["(server)", *extras]),
-        "next": f"{following[:16].replace('T', ' ')} ({until(following)})",
+        "next": due or f"paused by {schedule.paused_by}",
     }
 
 
@@ -136,6 +137,28 @@ def update(
         which = _resolved(client, session, scope, schedule)
         changed = client.schedules.update(*which, keep)
     session.printer.rows([changed], {**_COLUMNS, "NEXT": "next"}, _described)
+
+
+@verb(app, "pause", 'holdfast schedule pause daily -p shop -a orders --reason "until the move"')
+def pause(
+    session: Session,
+    scope: InAddon,
+    schedule: Id,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; it is shown.")] = None,
+) -> None:
+    """Take no backups for a schedule until it is resumed. The addon's other schedules go on."""
+    with session.client() as client:
+        which = _resolved(client, session, scope, schedule)
+        paused = client.schedules.pause(*which, reason)
+    session.printer.rows([paused], {**_COLUMNS, "NEXT": "next"}, _described)
+
+
+@verb(app, "resume", "holdfast schedule resume daily -p shop -a orders")
+def resume(session: Session, scope: InAddon, schedule: Id) -> None:
+    """Take backups for a paused schedule again, from its next instant on."""
+    with session.client() as client:
+        resumed = client.schedules.resume(*_resolved(client, session, scope, schedule))
+    session.printer.rows([resumed], {**_COLUMNS, "NEXT": "next"}, _described)
 
 
 @verb(app, "delete", "holdfast schedule delete daily --project shop --addon orders --force")

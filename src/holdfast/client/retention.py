@@ -3,8 +3,20 @@
 from collections.abc import Sequence
 
 from holdfast.client.models.models import Words
-from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding, Pruned
-from holdfast.client.transport.calls import Listing, Noun, R, Steps, ask, call, listing, post
+from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding, Hold, Pruned
+from holdfast.client.transport.calls import (
+    Listing,
+    Noun,
+    R,
+    Steps,
+    ask,
+    call,
+    delete,
+    get,
+    listing,
+    post,
+    put,
+)
 from holdfast.client.transport.parse import parsed, parsed_all
 from holdfast.client.transport.transport import path_of
 
@@ -23,6 +35,22 @@ class Retention(Noun[R]):
         path = path_of("projects", project, "addons", addon, "prune")
         body = {} if share is None else {"share": share}
         return parsed(Pruned, (yield from post(path, body)))
+
+    @call
+    def held(self) -> Steps[Hold]:
+        """Tells whether retention is held, by whom and why."""
+        return parsed(Hold, (yield from get(path_of("retention", "hold"))))
+
+    @call
+    def hold(self, reason: str) -> Steps[Hold]:
+        """Stops retention of the whole installation: no backup goes because of its age."""
+        return parsed(Hold, (yield from put(path_of("retention", "hold"), {"reason": reason})))
+
+    @call
+    def release(self) -> Steps[Hold]:
+        """Lets retention go on, after the grace period."""
+        yield from delete(path_of("retention", "hold"))
+        return parsed(Hold, (yield from get(path_of("retention", "hold"))))
 
     @listing
     def deletions(self, *, only_open: bool = False) -> Listing[Deletion]:

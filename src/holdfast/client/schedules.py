@@ -50,6 +50,20 @@ class Schedules(Noun[R]):
         return parsed(Schedule, (yield from patch(_path(project, addon, schedule), body)))
 
     @call
+    def pause(
+        self, project: str, addon: str, schedule: str, reason: str | None = None
+    ) -> Steps[Schedule]:
+        """Fires nothing of the schedule until it is resumed."""
+        body = {} if reason is None else {"reason": reason}
+        path = _path(project, addon, schedule, "pause")
+        return parsed(Schedule, (yield from post(path, body)))
+
+    @call
+    def resume(self, project: str, addon: str, schedule: str) -> Steps[Schedule]:
+        path = _path(project, addon, schedule, "resume")
+        return parsed(Schedule, (yield from post(path)))
+
+    @call
     def delete(self, project: str, addon: str, schedule: str) -> Steps[None]:
         yield from delete(_path(project, addon, schedule))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from holdfast.kit.processes.guard import Guard
-from holdfast.kit.seal import Secret
+from holdfast.kit.seal import Sealer, Secret, new_key
 
 HOSTS = "hosts"
 """Option of an address: further hosts of a replica set, as `host:port,host:port`."""
@@ -217,6 +217,9 @@ class Attempt:
     attempts, never of newer ones. `staged`: the attempt whose staging this step continues, None:
     its own. `confirm()` raises FencedOff when this attempt may no longer act; by default it always
     may.
+
+    `sealer` seals what an engine keeps on a server and must trust later, in another attempt. By
+    default nothing that it sealed can be opened by another attempt.
     """
 
     op: str
@@ -227,6 +230,7 @@ class Attempt:
     number: int = 0
     staged: int | None = None
     confirm: Callable[[], None] = lambda: None
+    sealer: Sealer = field(default_factory=lambda: Sealer(new_key()))
 
     @property
     def stage(self) -> int:

@@ -38,18 +38,22 @@ class ProtectionCheck:
             chores.end(session, _CHORE, now + _EVERY_MS, now, None)
 
     def check(self) -> None:
-        """Compares all living addons, some at a time, each lot in one transaction."""
+        """Compares all living addons, some at a time; what differs again under the lock counts.
+
+        With hundreds of backups each a lot takes many seconds, in which SQLite's other writers must
+        not wait.
+        """
         last, problem = 0, None
         while True:
-            with self._tools.catalog.write() as session:
+            with self._tools.catalog.read() as session:
                 addon_pks = protection.living_after(session, last)
-                if not addon_pks:
-                    now = self._tools.clock.now()
-                    seen = {OBSERVED_PROTECTION: problem}
-                    observations.note(session, self._tools.node, seen, now)
-                    return
                 different = protection.differences(session, addon_pks)
-                protection.refresh(session, different.keys(), all_days=True)
+            if not addon_pks:
+                break
+            if different:
+                with self._tools.catalog.write() as session:
+                    different = protection.differences(session, different.keys())
+                    protection.refresh(session, different.keys(), all_days=True)
             for addon_pk, columns in different.items():
                 if columns != [protection.NO_ROW]:  # it was made before there were rows
                     log.error(
@@ -58,3 +62,6 @@ class ProtectionCheck:
                     )
                     problem = f"of addon {addon_pk} these were: {', '.join(columns)}"
             last = addon_pks[-1]
+        with self._tools.catalog.write() as session:
+            now = self._tools.clock.now()
+            observations.note(session, self._tools.node, {OBSERVED_PROTECTION: problem}, now)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from itertools import chain
 
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.storage import deletions
 from holdfast.catalog.storage.deletions import Outcome
 from holdfast.contracts.store import ObjectStore, Versioned
@@ -61,7 +62,8 @@ class Pruner:
             return
         now = self._tools.clock.now()
         with self._tools.catalog.read() as session:
-            due = expiry.due(session, now, _ADDONS_PER_ROUND)
+            is_held = deletions.hold(session).placed is not None
+            due = [] if is_held else expiry.due(session, now, _ADDONS_PER_ROUND)
         for addon_pk in due:
             with self._tools.catalog.write() as session:
                 expiry.prune_due(session, addon_pk, now, self._policy)
@@ -69,8 +71,8 @@ class Pruner:
     def remove(self) -> None:
         """Starts a turn at each destination that has due deletions."""
         now, moment = self._tools.clock.now(), self._tools.clock.monotonic()
-        aged = self._is_steady()
         with self._tools.catalog.read() as session:
+            aged = self._may_age_out(session, now)
             destination_pks = deletions.destinations_due(session, now, aged=aged)
         for destination_pk in destination_pks:
             if self._resting.get(destination_pk, moment) <= moment:
@@ -86,13 +88,18 @@ class Pruner:
         for _ in range(_REMOVALS_PER_TURN):
             now = self._tools.clock.now()
             with self._tools.catalog.read() as session:
-                pk = deletions.next_due(session, destination_pk, now, aged=self._is_steady())
+                aged = self._may_age_out(session, now)
+                pk = deletions.next_due(session, destination_pk, now, aged=aged)
             if pk is None:
                 return
             failures = 0 if self.try_to_delete(pk) else failures + 1
             if failures == _MAX_FAILURES:
                 self._resting[destination_pk] = self._tools.clock.monotonic() + _REST_SECONDS
                 return
+
+    def _may_age_out(self, session: ReadSession, now: int) -> bool:
+        """Whether copies go because of their age now; `decide` looks again before one begins to."""
+        return self._is_steady() and not deletions.is_holding(deletions.hold(session), now)
 
     def _is_steady(self) -> bool:
         return self._steady is None or self._steady.holds()

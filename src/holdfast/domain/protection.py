@@ -79,12 +79,12 @@ class Day:
 class Facts:
     """What the catalogue knows of one addon. Instants in ms since 1970, None: never.
 
-    `planned`: since when it has a schedule. `last_good` is when the newest good backup of its own
-    data was taken, `places` how many stores hold a good copy of it, `lost` how many of its copies
-    are lost (since `lost_since`). `failing` is when the first of the backups that failed since was
-    taken. `proven` is when a restore of one of its backups last ended well, or a drill passed,
-    `proof_ms` how long that took. `drill_failing` is when its last drill failed, if none passed
-    since.
+    `planned`: since when it has a schedule that is not paused, `plan_paused` since when all of them
+    are. `last_good` is when the newest good backup of its own data was taken, `places` how many
+    stores hold a good copy of it, `lost` how many of its copies are lost (since `lost_since`).
+    `failing` is when the first of the backups that failed since was taken. `proven` is when a
+    restore of one of its backups last ended well, or a drill passed, `proof_ms` how long that took.
+    `drill_failing` is when its last drill failed, if none passed since.
     """
 
     created: int
@@ -103,6 +103,8 @@ class Facts:
     proof_ms: int | None = None
     drill_failing: int | None = None
     drill_failure: str | None = None
+    plan_paused: int | None = None
+    plan_paused_by: str | None = None
 
 
 class Code(StrEnum):
@@ -181,6 +183,12 @@ def judge(facts: Facts, objective: Objective, now: int) -> Protection:
     max_age, within = max_age_ms(objective, facts.longest_gap_ms), proof_within_ms(objective)
     if facts.paused is not None:
         reason = Reason("the addon is paused: no backup is taken", facts.paused, Code.PAUSED)
+        return Protection(State.PAUSED, [reason], max_age, within)
+    if facts.plan_paused is not None:
+        sentence = (
+            f"its schedules are paused by {facts.plan_paused_by}: no backup is taken by itself"
+        )
+        reason = Reason(sentence, facts.plan_paused, Code.PAUSED)
         return Protection(State.PAUSED, [reason], max_age, within)
     if facts.planned is None:
         sentence = "nothing is scheduled: no backup will be taken"

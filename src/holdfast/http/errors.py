@@ -11,12 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match
 
-from holdfast.catalog.database.session import CatalogAway
+from holdfast.catalog.database.session import CatalogAway, CatalogClash
 from holdfast.domain.errors import Conflict, Failure, Invalid, Refused, Temporary
 
 log = logging.getLogger(__name__)
 
 CATALOG_AWAY = "the catalogue does not answer"
+CATALOG_CLASH = "another change came first; look at what it made, then try again"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _WORDS = {
     404: "there is no such route",
@@ -43,6 +44,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Failure, answer_failure)
+    app.add_exception_handler(CatalogClash, answer_clash)
     app.add_exception_handler(Exception, answer_crash)
     for away in CatalogAway:
         app.add_exception_handler(away, answer_away)
@@ -108,6 +110,12 @@ async def answer_failure(request: Request, error: Exception) -> JSONResponse:
             return envelope(409, error.message, error.code)
         case _:
             return await answer_crash(request, error)
+
+
+async def answer_clash(request: Request, error: Exception) -> JSONResponse:
+    """Two callers took the same name, or did the same thing, at once."""
+    log.warning("two changes at once", extra={"path": request.url.path, "error": str(error)})
+    return envelope(409, CATALOG_CLASH, "conflict")
 
 
 async def answer_away(request: Request, error: Exception) -> JSONResponse:

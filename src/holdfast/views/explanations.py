@@ -83,6 +83,10 @@ def _not_an_instant(schedule: Schedule, rule: Scheduling, at: int) -> Explanatio
 
 
 def _undecided(schedule: Schedule, at: int, now: int) -> tuple[str, str]:
+    if schedule.paused is not None and at >= schedule.paused:
+        reason = f": {schedule.paused_reason}" if schedule.paused_reason else ""
+        since = rfc3339(schedule.paused)
+        return "paused", f"{schedule.paused_by} paused the schedule at {since}{reason}."
     if at > now:
         return "not-yet", f"It is due in {show_span(at - now)}."
     if at >= schedule.next_due and schedule.deleted is None:

@@ -20,6 +20,7 @@ from holdfast.views.shapes.retention import (
     Amount,
     DeletionView,
     FindingView,
+    HoldView,
     Owner,
     PlannedCopy,
     PlanTotals,
@@ -172,6 +173,19 @@ def _removal(deletion: Deletion | None) -> Removal | None:
         tries=deletion.tries,
         last_error=deletion.last_error,
         next_try_at=rfc3339_if(deletion.next_try),
+    )
+
+
+def hold_view(session: ReadSession, now: int) -> HoldView:
+    row = deletions.hold(session)
+    resumes = row.resumes if row.resumes is not None and now < row.resumes else None
+    return HoldView(
+        held=row.placed is not None,
+        placed_at=rfc3339_if(row.placed),
+        placed_by=row.placed_by,
+        reason=row.reason,
+        resumes_at=rfc3339_if(resumes),
+        begun=deletions.begun_count(session),
     )
 
 

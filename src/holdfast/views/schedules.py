@@ -51,13 +51,19 @@ def views(session: ReadSession, schedules: Sequence[Schedule]) -> list[ScheduleV
             retention_time=schedule.retention,
             created_at=rfc3339(schedule.created),
             updated_at=rfc3339(schedule.updated),
-            next_at=rfc3339(schedule.next_due),
+            next_at=rfc3339(schedule.next_due) if schedule.paused is None else None,
+            paused_at=rfc3339_if(schedule.paused),
+            paused_by=schedule.paused_by,
+            pause_reason=schedule.paused_reason,
         )
         views.append(view)
     return views
 
 
 def upcoming_of(schedule: Schedule, now: int, count: int) -> list[Upcoming]:
+    """The next instants; none while it is paused."""
+    if schedule.paused is not None:
+        return []
     return [Upcoming(at=rfc3339(at)) for at in upcoming(rows.rule(schedule), now, count)]
 
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from holdfast.catalog.database.session import CatalogAway
+from holdfast.catalog.database.session import CatalogAway, CatalogClash
 from holdfast.domain.errors import Failure, Refused, Temporary
 from holdfast.http import errors
 from holdfast.http.state import of
@@ -42,6 +42,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(Trouble, _answer_trouble)
     app.add_exception_handler(Failure, _answer_failure)
+    app.add_exception_handler(CatalogClash, _answer_clash)
     app.add_exception_handler(Exception, _answer_crash)
     for away in CatalogAway:
         app.add_exception_handler(away, _answer_away)
@@ -81,6 +82,11 @@ async def _answer_away(request: Request, error: Exception) -> Response:
     log.warning("catalogue away", extra={"path": request.url.path, "error": str(error)})
     message = f"{errors.CATALOG_AWAY}; before you repeat a change, look whether it was made"
     return await problem(request, 503, message)
+
+
+async def _answer_clash(request: Request, error: Exception) -> Response:
+    log.warning("two changes at once", extra={"path": request.url.path, "error": str(error)})
+    return await problem(request, 409, errors.CATALOG_CLASH)
 
 
 async def _answer_crash(request: Request, error: Exception) -> Response:

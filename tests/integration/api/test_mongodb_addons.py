@@ -1,6 +1,8 @@
 """MongoDB through the API: managed and attached, forks, snapshots, what an owner may, crashes."""
 
 import gzip
+import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +14,7 @@ import pymongo
 import pytest
 
 from fixtures.bodies import BILLING
-from fixtures.holdfast import await_backup, await_that, fresh
+from fixtures.holdfast import HOLDFAST, await_backup, await_that, fresh
 from fixtures.installation import Installation, installation_home, running
 from fixtures.mongodb import EVERY_RUN, MongoServer, link_mongodb
 from fixtures.mongodb_dumps import take
@@ -32,6 +34,12 @@ class MongoInstallation(Installation):
     def attach(self, url: str) -> str:
         body = {"name": fresh("Own"), "type": "mongodb", "connectionString": url}
         return f"{ADDONS}/{self.api.post(ADDONS, body).data['id']}"
+
+    def run_cli(self, *words: str) -> str:
+        environment = {"HOLDFAST_HOST": self.server.url, "HOLDFAST_TOKEN": self.server.token}
+        return subprocess.run(
+            [HOLDFAST, *words], env=environment, capture_output=True, text=True, check=True
+        ).stdout
 
     def inside(self, addon: str) -> Client:
         """As the owner, by the string that applications get."""
@@ -88,9 +96,17 @@ def test_credentials_have_the_names_of_the_api(
             client.admin["system.users"].find_one()
 
 
-def test_a_dump_goes_back(installation: MongoInstallation, managed: str) -> None:
-    backup = installation.backup(managed, backupType="dump", compressionType="zstd")
-    evidence = installation.api.get(f"{backup}/evidence").data
+def test_a_dump_is_made_proven_and_restored_by_the_command_line(
+    installation: MongoInstallation, managed: str
+) -> None:
+    def holdfast(*words: str) -> Any:
+        place = ["--project", "documents", "--addon", managed.rpartition("/")[2]]
+        printed = installation.run_cli(*words, *place, "--format", "json")
+        return json.loads(printed)
+
+    made = ("--name", "walked", "--type", "dump", "--compression", "zstd", "--wait")
+    assert holdfast("backup", "create", *made)["status"] == "completed"
+    evidence = holdfast("backup", "evidence", "walked")
     assert all(check["passed"] for check in evidence["checks"])
     with closing(installation.inside(managed)) as client:
         shop = client.get_default_database()
@@ -98,7 +114,7 @@ def test_a_dump_goes_back(installation: MongoInstallation, managed: str) -> None
         shop.command("dropUser", "app")
         client.drop_database("other")
         client.later.things.insert_one({})
-    installation.restore(backup)
+    holdfast("restore", "create", "--backup", "walked", "--yes", "--wait")
     with closing(installation.inside(managed)) as client:
         shop = client.get_default_database()
         assert shop.orders.count_documents({}) == 500
@@ -133,6 +149,7 @@ def test_a_snapshot_goes_back_and_forks(installation: MongoInstallation, managed
     installation.api.delete(fork)
 
 
+@pytest.mark.slow
 def test_it_is_paused_and_comes_back_after_a_crash(
     installation: MongoInstallation, managed: str
 ) -> None:

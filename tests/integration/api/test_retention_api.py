@@ -116,6 +116,31 @@ def test_a_prune_on_demand_takes_a_share_unless_told_otherwise(kept: Kept) -> No
     assert reader.get(f"{kept.path(pk)}/retention-plan").status == 200
 
 
+def test_retention_is_held_and_released(kept: Kept) -> None:
+    hold, why = "/retention/hold", "the bucket is being looked into"
+    assert kept.api.get(hold).data == {"held": False, "begun": 0}
+    placed = kept.api.put(hold, {"reason": why}).data
+    assert (placed["held"], placed["reason"], placed["placedBy"]) == (True, why, "owner")
+    pk = kept.addon(4)
+    kept.installation.clock.at += 3 * 86_400_000
+    assert kept.api.post(f"{kept.path(pk)}/prune").data["marked"] == 0
+    (entry,) = kept.api.get("/audit-log", kind="retention-hold").data["entries"]
+    assert (entry["action"], entry["after"]["reason"]) == ("hold_retention", why)
+    assert kept.api.delete(hold).data["held"] is False
+    assert "resumesAt" in kept.api.get(hold).data
+    assert kept.api.put(hold, {"reason": ""}).details.keys() == {"reason"}
+
+
+def test_a_hold_is_for_those_who_see_all_projects(kept: Kept) -> None:
+    pk = kept.addon()
+    hold, update = "/retention/hold", "Project > Addons > General > Update"
+    some = restricted(kept, READ, update, projects=[kept.paths[pk][0]])
+    assert some.put(hold, {"reason": "mine"}).status == 403
+    updater = restricted(kept, READ, update)
+    assert updater.put(hold, {"reason": "ours"}).status == 200
+    assert updater.delete(hold).status == 403, "lifting it is for those who may delete"
+
+
 def test_what_is_marked_shows_at_its_backup_and_can_be_saved(kept: Kept) -> None:
     pk = kept.addon(2)
     oldest = kept.ids(pk)[0]

@@ -352,6 +352,20 @@ def test_why_not(api: Api, path: str) -> None:
     assert api.get(why).details.keys() == {"at"}
 
 
+def test_it_is_paused_and_resumed(api: Api, path: str) -> None:
+    one = f"{path}/{api.post(path, order()).data['id']}"
+    before = api.get(one).data
+    paused = api.post(f"{one}/pause", {"reason": "the server moves"}).data
+    assert (paused["pausedBy"], paused["pauseReason"]) == ("owner", "the server moves")
+    assert "nextAt" not in paused
+    assert api.get(f"{one}/occurrences").data["occurrences"] == []
+    resumed = api.post(f"{one}/resume", {}).data
+    assert {**resumed, "updatedAt": ""} == {**before, "updatedAt": ""}
+    assert api.post(f"{one}/resume", {}).status == 409
+    actions = [entry["action"] for entry in api.get("/audit-log", kind="schedule").data["entries"]]
+    assert actions[:2] == ["resume_schedule", "pause_schedule"]
+
+
 def test_who_may(api: Api, attached: Attached, token_of: Callable[..., Api]) -> None:
     path = f"{attached.path}/backup-schedules"
     made = api.post(path, order()).data["id"]
@@ -362,7 +376,8 @@ def test_who_may(api: Api, attached: Attached, token_of: Callable[..., Api]) -> 
     for refused in (reader.post(path, order(WEEKLY)), reader.patch(one, {"retentionTime": 8})):
         assert refused.status == 403
         assert "Project > Addons > General > Update" in refused.error["message"]
-    assert reader.delete(one).status == 403
+    assert reader.delete(one).status == reader.post(f"{one}/pause", {}).status == 403
+    assert reader.post(f"{one}/resume", {}).status == 403
     stranger = token_of("owner", projects=[api.project()])
     for answer in (
         stranger.get(path),

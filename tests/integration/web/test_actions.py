@@ -112,7 +112,7 @@ def test_a_schedule_with_a_bad_minute_says_so_at_the_field(
     assert "at 02:15" in owner.follow(good).text.lower()
 
 
-def test_a_schedule_is_changed_and_deleted(shop: Shop, owner: Visitor, orders: str) -> None:
+def test_a_schedule_is_changed_paused_and_deleted(shop: Shop, owner: Visitor, orders: str) -> None:
     body = {
         "backupType": "dump",
         "scheduling": {"interval": "daily", "minute": [0], "hour": [2]},
@@ -124,6 +124,11 @@ def test_a_schedule_is_changed_and_deleted(shop: Shop, owner: Visitor, orders: s
     kept = owner.send(owner.get(page), page, retentionTime="9")
     assert kept.response.headers["location"] == page
     assert shop.api.get(f"{schedules}/{schedule}").data["retentionTime"] == 9
+    why = "the server moves"
+    assert owner.send(owner.get(page), f"{page}/pause", reason=why).status == 303
+    assert "The server moves." in owner.get(page).text
+    assert "paused" in owner.get(orders).text
+    assert owner.send(owner.get(page), f"{page}/resume").status == 303
     bad = owner.send(owner.get(page), page, **{"scheduling.hour": "25"})
     assert "23" in problem_at(bad, "f-scheduling-hour")
     moved = owner.send(owner.get(page), page, **{"scheduling.hour": "4"})

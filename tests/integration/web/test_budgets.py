@@ -19,9 +19,11 @@ from holdfast import settings
 from holdfast.bootstrap import Parts, make_owner
 from holdfast.bootstrap.listener import build_door
 from holdfast.catalog.access import web_sessions
+from holdfast.catalog.database.session import CatalogClash
 from holdfast.catalog.schema import Addon, Project, ProtectionRow, Token, WebSession
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
+from holdfast.web.pages import overview
 
 ADDONS, PROJECTS = 2000, 40
 PAGE_BYTES = 100_000
@@ -97,7 +99,10 @@ def fetch(parts: Parts, *paths: str) -> list[httpx.Response]:
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=build_door(parts))
         async with httpx.AsyncClient(
-            transport=transport, base_url="http://127.0.0.1", cookies={COOKIE: "cookie"}
+            transport=transport,
+            base_url="http://127.0.0.1",
+            cookies={COOKIE: "cookie"},
+            headers={"accept": "text/html"},
         ) as client:
             return [await client.get(path) for path in paths]
 
@@ -145,6 +150,18 @@ def test_projects_without_trouble_are_a_line_each(fleet: Parts) -> None:
     assert f"{ADDONS - trouble} of {ADDONS} databases are protected" in page.text
 
 
+def test_two_changes_at_once_are_a_page_in_words(
+    fleet: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clash(*_: object) -> None:
+        raise CatalogClash("INSERT", {}, Exception("UNIQUE constraint failed"))
+
+    monkeypatch.setattr(overview.views, "fleet", clash)
+    (page,) = fetch(fleet, "/")
+    assert page.status_code == 409
+    assert "Another change came first" in page.text
+
+
 def test_files_are_small(fleet: Parts) -> None:
     (page,) = fetch(fleet, "/")
     files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
@@ -157,7 +174,10 @@ def test_a_part_is_smaller_than_its_page(fleet: Parts) -> None:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=build_door(fleet))
         async with httpx.AsyncClient(
-            transport=transport, base_url="http://127.0.0.1", cookies={COOKIE: "cookie"}
+            transport=transport,
+            base_url="http://127.0.0.1",
+            cookies={COOKIE: "cookie"},
+            headers={"accept": "text/html"},
         ) as client:
             return await client.get("/", headers={"hx-request": "true", "hx-target": "top"})
 

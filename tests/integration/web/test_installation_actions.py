@@ -84,6 +84,19 @@ def test_a_role_is_made_changed_and_deleted(shop: Shop, owner: Visitor) -> None:
     assert "owner" in owner.get("/access?of=roles&format=csv").html
 
 
+def test_all_deletions_are_stopped_and_let_go_on(shop: Shop, owner: Visitor) -> None:
+    why = "a schedule was wrong"
+    page = owner.get("/retention")
+    refused = owner.send(page, "/retention/hold", reason="")
+    assert (refused.status, "Nothing was changed" in refused.text) == (400, True)
+    held = owner.follow(owner.send(page, "/retention/hold", reason=why))
+    assert "All deletions are stopped." in held.text
+    assert "A schedule was wrong." in held.text
+    assert shop.api.get("/retention/hold").data["reason"] == why
+    released = owner.follow(owner.send(held, "/retention/release"))
+    assert "Nothing goes before" in released.text
+
+
 def test_a_store_is_probed_before_and_after_it_is_gone(shop: Shop, owner: Visitor) -> None:
     with quirky() as service:
         keys = {"accessKey": "k" * 20, "secretKey": "s" * 40, "bucketName": "backups"}

@@ -59,7 +59,7 @@ def test_schedules_in_words() -> None:
 def test_a_history_of_days() -> None:
     today = NOON - NOON % 86_400_000
     day: dict[str, Any] = {"start": today, "due": 24, "good": 23, "failed": 1, "missed": 0}
-    bars = charts.history([day], NOON)
+    bars = charts.history(json.dumps([day]), today)
     assert bars.count("<path") == 2
     assert 'class="p" d="M104 5h5v7h-5z' in bars
 

@@ -1,4 +1,4 @@
-"""Retention routes (extension): plan, deletions, findings, store checks, and prune runs now."""
+"""Retention routes (extension): plan, hold, deletions, findings, store checks, and prune runs."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from holdfast.api.places import AtAddon, Paging, own_destination_at
 from holdfast.api.reading import in_turn
-from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
+from holdfast.api.v1.addons.addons import ADDON, Deleter, Reader, Updater
 from holdfast.catalog import destinations
 from holdfast.catalog.storage import deletions, dump_checks, findings, repositories
 from holdfast.catalog.work import chores
@@ -20,7 +20,7 @@ from holdfast.http.auth import requires
 from holdfast.http.state import State
 from holdfast.http.writing import Writing
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms.forms import AuditForm, PruneForm
+from holdfast.usecases.forms.forms import AuditForm, HoldForm, PruneForm
 from holdfast.usecases.retention import expiry
 from holdfast.views import retention as views
 from holdfast.views.retention import Scope
@@ -30,6 +30,7 @@ from holdfast.views.shapes.retention import (
     AuditList,
     DeletionList,
     FindingList,
+    HoldView,
     PlanList,
     PlanTotals,
     PruneAnswer,
@@ -101,6 +102,37 @@ def prune_addon(
         )
 
     return writing.change(caller, prune)
+
+
+@router.get("/retention/hold", response_model=One[HoldView])
+@in_turn
+def get_hold(api: State, caller: Reader) -> Response:
+    """Whether retention is held: then no backup goes because of its age."""
+    with api.catalog.read() as session:
+        return answers.one(views.hold_view(session, api.clock.now()))
+
+
+@router.put("/retention/hold", response_model=One[HoldView])
+def hold_retention(writing: Writing, caller: Updater, form: HoldForm) -> Response:
+    """Holds retention of the whole installation, at once and until it is released. What had begun
+    to go, and what is deleted by hand, goes on."""
+
+    def hold(context: Context) -> HoldView:
+        expiry.hold(context, form.reason)
+        return views.hold_view(context.session, context.now)
+
+    return writing.change(caller, hold)
+
+
+@router.delete("/retention/hold", response_model=One[HoldView])
+def release_retention(api: State, writing: Writing, caller: Deleter) -> Response:
+    """Lets retention go on. What is due waits for the grace period once more."""
+
+    def release(context: Context) -> HoldView:
+        expiry.release(context, api.policy.grace_ms)
+        return views.hold_view(context.session, context.now)
+
+    return writing.change(caller, release)
 
 
 @router.get("/retention/deletions", response_model=Many[DeletionList])

@@ -1,4 +1,5 @@
-"""Schedule routes: list, create, delete; as extensions get, patch, occurrences, history, why."""
+"""Schedule routes: list, create, delete; as extensions get, patch, pause, resume, occurrences,
+history, why."""
 
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from holdfast.http.state import State
 from holdfast.http.writing import Writing
 from holdfast.kit.clock import parse_rfc3339
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms.forms import ScheduleForm, SchedulePatch
+from holdfast.usecases.forms.forms import ScheduleForm, SchedulePatch, SchedulePauseForm
 from holdfast.usecases.schedules import schedules as verbs
 from holdfast.views import schedules as views
 from holdfast.views.explanations import explain
@@ -115,6 +116,32 @@ def patch_schedule(
         return views.views(context.session, [schedule])[0]
 
     return writing.change(caller, patch)
+
+
+@router.post(f"{SCHEDULE}/pause", response_model=One[ScheduleView])
+def pause_schedule(
+    writing: Writing, caller: Updater, at: AtSchedule, form: SchedulePauseForm
+) -> Response:
+    """Extension: fires nothing of the schedule until it is resumed; its addon keeps the others."""
+
+    def pause(context: Context) -> ScheduleView:
+        schedule = at.schedule(context.session, caller)
+        verbs.pause(context, schedule, form.reason)
+        return views.views(context.session, [schedule])[0]
+
+    return writing.change(caller, pause)
+
+
+@router.post(f"{SCHEDULE}/resume", response_model=One[ScheduleView])
+def resume_schedule(writing: Writing, caller: Updater, at: AtSchedule) -> Response:
+    """Extension: fires the schedule from its next instant on."""
+
+    def resume(context: Context) -> ScheduleView:
+        schedule = at.schedule(context.session, caller)
+        verbs.resume(context, schedule)
+        return views.views(context.session, [schedule])[0]
+
+    return writing.change(caller, resume)
 
 
 @router.delete(SCHEDULE, response_model=One[Empty])

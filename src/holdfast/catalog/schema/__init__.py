@@ -39,7 +39,7 @@ from holdfast.catalog.schema.protection import ObjectiveRow, ProtectionRow
 from holdfast.catalog.schema.reports import Report, ReportPart, SigningKey
 from holdfast.catalog.schema.snapshot_repositories import MasterKey, Recovery, Repository
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
-from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, Schedule
+from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, RetentionHold, Schedule
 from holdfast.catalog.schema.users import CliLogin, Passkey, RecoveryCode, User, WebSession
 from holdfast.catalog.schema.work import Line, Operation
 
@@ -85,6 +85,7 @@ __all__ = [
     "ReportPart",
     "Repository",
     "Restore",
+    "RetentionHold",
     "Role",
     "Schedule",
     "SigningKey",

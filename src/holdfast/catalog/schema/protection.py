@@ -54,3 +54,5 @@ class ProtectionRow(Table):
     drill_failure: Mapped[str | None]
     bytes: Mapped[int]
     days: Mapped[list[Document]]
+    plan_paused: Mapped[int | None]
+    plan_paused_by: Mapped[str | None]

@@ -1,4 +1,4 @@
-"""Tables of schedules, deletions and findings of store checks."""
+"""Tables of schedules, deletions, the hold on them, and findings of store checks."""
 
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +7,10 @@ from holdfast.catalog.schema.base import BigKey, Document, Table
 
 
 class Schedule(Table):
-    """A schedule of an addon's backups. `next_due` is the first occurrence not decided yet."""
+    """A schedule of an addon's backups. `next_due` is the first occurrence not decided yet.
+
+    `paused`: since when nothing of it is fired; it has a `next_due` all the same.
+    """
 
     __tablename__ = "schedules"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -26,6 +29,9 @@ class Schedule(Table):
     created: Mapped[int]
     updated: Mapped[int]
     deleted: Mapped[int | None]
+    paused: Mapped[int | None]
+    paused_by: Mapped[str | None]
+    paused_reason: Mapped[str | None]
     __table_args__ = (
         Index(
             "schedules_one_of_a_kind",
@@ -101,6 +107,22 @@ class Deletion(Table):
         ),
         {"sqlite_autoincrement": True},
     )
+
+
+class RetentionHold(Table):
+    """Whether retention removes anything. One row, of the whole installation, is always there: who
+    begins a removal locks it, so none begins after a hold was placed.
+
+    `placed` None: there is no hold. `resumes`: after the last one nothing goes before that instant.
+    """
+
+    __tablename__ = "retention_holds"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    scope: Mapped[str] = mapped_column(String(20), unique=True)
+    placed: Mapped[int | None]
+    placed_by: Mapped[str | None]
+    reason: Mapped[str | None]
+    resumes: Mapped[int | None]
 
 
 class Finding(Table):

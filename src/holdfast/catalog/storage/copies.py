@@ -293,11 +293,14 @@ def is_being_removed(session: ReadSession, copy: Copy) -> bool:
 def bytes_by_addon_and_store(session: ReadSession) -> list[tuple[int, int | None, int, int]]:
     """Keys of addon and destination (None: the platform store), number of good copies, bytes. It
     reads all copies, so callers remember the answer."""
+    # A sum keeps SQLite from walking its index, whose rows are all over the table: four times as
+    # fast with a million copies.
+    owner = (Copy.addon_pk + 0).label("owner")
     counted = (
-        select(Copy.addon_pk, Copy.destination_pk, func.count(), func.sum(Copy.size))
+        select(owner, Copy.destination_pk, func.count(), func.sum(Copy.size))
         .where(GOOD)
-        .group_by(Copy.addon_pk, Copy.destination_pk)
-        .order_by(Copy.addon_pk, Copy.destination_pk)
+        .group_by(owner, Copy.destination_pk)
+        .order_by(owner, Copy.destination_pk)
     )
     return [
         (addon_pk, destination_pk, copies, int(size))

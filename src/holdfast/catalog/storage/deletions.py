@@ -8,13 +8,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 
 from holdfast.catalog import destinations
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.database.touched import touch_copy
-from holdfast.catalog.schema import Addon, Copy, Deletion, Project
+from holdfast.catalog.schema import Addon, Copy, Deletion, Project, RetentionHold
 from holdfast.domain.access import Caller
 from holdfast.domain.units import MINUTE_MS
 
@@ -207,3 +207,44 @@ def copies_seen(caller: Caller) -> Any:
         .join(Project, Project.pk == Addon.project_pk)
         .where(Project.id.in_(caller.projects or ()))
     )
+
+
+_INSTALLATION = select(RetentionHold).where(RetentionHold.scope == "installation")
+
+
+def hold(session: ReadSession) -> RetentionHold:
+    """The row that says whether retention is held."""
+    return session.scalars(_INSTALLATION.execution_options(populate_existing=True)).one()
+
+
+def is_held(session: WriteSession, now: int) -> bool:
+    """Whether retention may begin no removal. The answer stays right until this transaction ends:
+    a hold that is placed meanwhile waits for it."""
+    locked = _INSTALLATION.with_for_update(read=True).execution_options(populate_existing=True)
+    return is_holding(session.scalars(locked).one(), now)
+
+
+def is_holding(row: RetentionHold, now: int) -> bool:
+    return row.placed is not None or (row.resumes is not None and now < row.resumes)
+
+
+def place_hold(session: WriteSession, by: str, reason: str, now: int) -> None:
+    """Holds retention; a second hold keeps the instant of the first."""
+    row = session.scalars(_INSTALLATION.with_for_update()).one()
+    row.placed = row.placed or now
+    row.placed_by, row.reason, row.resumes = by, reason, None
+    session.flush()
+
+
+def lift_hold(session: WriteSession, resumes: int) -> None:
+    """Lets retention go on, from the instant `resumes`."""
+    row = session.scalars(_INSTALLATION.with_for_update()).one()
+    row.resumes = resumes if row.placed is not None else row.resumes
+    row.placed = row.placed_by = row.reason = None
+    session.flush()
+
+
+def begun_count(session: ReadSession) -> int:
+    """How many removals have begun, so that nothing stops them, and are not done."""
+    begun = select(func.count()).where(Deletion.done.is_(None), Deletion.begun.is_not(None))
+    return session.scalars(begun).one()

@@ -5,11 +5,11 @@ no decision may count on them.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Integer, and_, func, or_, select, type_coerce
+from sqlalchemy import Integer, and_, case, func, or_, select, type_coerce
 
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession
@@ -100,10 +100,10 @@ def _stream(session: ReadSession, addon_pks: Collection[int] | None) -> Iterator
     in_use.update(session.scalars(select(Drill.backup_pk).where(Drill.completed.is_(None))))
     past = _past_failures(session, addon_pks)
     plain = session.connection()  # rows without the mapper's work: there may be millions
-    rows: Any = plain.execute(
-        _within(_PRESENT, addon_pks),
-        execution_options={} if addon_pks is not None else {"yield_per": _AT_ONCE},
-    )
+    if addon_pks is None:
+        rows: Any = plain.execute(_PRESENT, execution_options={"yield_per": _AT_ONCE})
+    else:
+        rows = plain.execute(_within(_PRESENT, addon_pks)).all()  # half the work of one by one
     for addon_pk, group in groupby(rows, key=lambda row: row[0]):
         present = [_holding(row, in_use, due) for row in group if row[1] not in begun]
         yield Holdings(addon_pk, present, past.get(addon_pk, []))
@@ -212,7 +212,63 @@ def leaving(session: ReadSession, addon_pks: Collection[int] | None) -> list[Lea
         .where(Deletion.done.is_(None), going)
         .order_by(Deletion.pk.desc())
     )
-    return [Leaving(*row) for row in session.execute(_within(rows, addon_pks))]
+    if addon_pks is None:
+        return [Leaving(*row) for row in session.execute(rows)]
+    # Asked for in one statement, SQLite would read every backup of these addons.
+    begun, due = _open_deletions(session, addon_pks)
+    keys = sorted(begun | due.keys())
+    copies = [
+        Leaving(*row)
+        for first in range(0, len(keys), _AT_ONCE)
+        for row in session.execute(rows.where(Deletion.copy_pk.in_(keys[first : first + _AT_ONCE])))
+    ]
+    return sorted(copies, key=lambda copy: -copy.deletion.pk)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Numbers of one addon's copies: all that are there, with their bytes; of those on their way
+    out, how many their store refuses to remove, and when the next one is due, in ms; of the others,
+    how many are past their time."""
+
+    copies: int
+    bytes: int
+    overdue: int
+    going: int = 0
+    stuck: int = 0
+    next_due: int | None = None
+
+
+def tallies(session: ReadSession, addon_pks: Collection[int], now: int) -> dict[int, Tally]:
+    """Counted by the database: nothing is judged, so thousands of copies take milliseconds."""
+    overdue = and_(Copy.marked.is_(None), Copy.expires <= now)
+    counted: Any = (
+        select(Copy.addon_pk, func.count(), func.sum(Copy.size), _count_if(overdue))
+        .where(Copy.addon_pk.in_(addon_pks), Copy.gone.is_(None))
+        .group_by(Copy.addon_pk)
+    )
+    rows: Any = session.execute(counted)
+    by_addon = {
+        addon_pk: Tally(copies, int(size or 0), int(past or 0))
+        for addon_pk, copies, size, past in rows
+    }
+    due = func.min(func.coalesce(Deletion.next_try, Deletion.due))
+    going: Any = (
+        select(Copy.addon_pk, func.count(), _count_if(Deletion.last_error.is_not(None)), due)
+        .join(Copy, Copy.pk == Deletion.copy_pk)
+        .where(Copy.addon_pk.in_(addon_pks), Deletion.done.is_(None))
+        .group_by(Copy.addon_pk)
+    )
+    rows = session.execute(going)
+    for addon_pk, count, stuck, next_due in rows:
+        if addon_pk in by_addon:
+            tally = by_addon[addon_pk]
+            by_addon[addon_pk] = replace(tally, going=count, stuck=stuck, next_due=next_due)
+    return by_addon
+
+
+def _count_if(condition: Any) -> Any:
+    return func.sum(case((condition, 1), else_=0))
 
 
 def addons_holding(

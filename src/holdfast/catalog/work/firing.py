@@ -24,7 +24,11 @@ def due(session: ReadSession, now: int, after: Mark | None, limit: int) -> list[
 
 _DUE = (
     select(Schedule.next_due, Schedule.addon_pk)
-    .where(Schedule.deleted.is_(None), Schedule.next_due <= bindparam("now", type_=BigInteger))
+    .where(
+        Schedule.deleted.is_(None),
+        Schedule.paused.is_(None),
+        Schedule.next_due <= bindparam("now", type_=BigInteger),
+    )
     .order_by(Schedule.next_due, Schedule.addon_pk)
     .limit(bindparam("limit", type_=Integer))
 )
@@ -33,7 +37,10 @@ _DUE = (
 def due_of(session: WriteSession, addon_pks: Collection[int], now: int) -> list[Schedule]:
     """The due schedules of addons whose locks we hold, read anew."""
     statement = select(Schedule).where(
-        Schedule.addon_pk.in_(addon_pks), Schedule.deleted.is_(None), Schedule.next_due <= now
+        Schedule.addon_pk.in_(addon_pks),
+        Schedule.deleted.is_(None),
+        Schedule.paused.is_(None),
+        Schedule.next_due <= now,
     )
     ordered = statement.order_by(Schedule.addon_pk, Schedule.pk)
     return list(session.scalars(ordered.execution_options(populate_existing=True)))

@@ -61,6 +61,10 @@ def silence_by_node(session: ReadSession) -> Sequence[tuple[str, int]]:
 def scheduler_due(session: ReadSession, upkeep: Sequence[str]) -> int | None:
     """The earliest instant (ms since 1970) at which a scheduler has something to do: a schedule, or
     one of the chores called `upkeep`. None: nothing is planned."""
-    schedule = session.scalar(select(func.min(Schedule.next_due)).where(Schedule.deleted.is_(None)))
+    schedule = session.scalar(
+        select(func.min(Schedule.next_due)).where(
+            Schedule.deleted.is_(None), Schedule.paused.is_(None)
+        )
+    )
     chore = session.scalar(select(func.min(Chore.due)).where(Chore.name.in_(upkeep)))
     return min((due for due in (schedule, chore) if due is not None), default=None)

@@ -27,6 +27,9 @@ class Schedule(Model):
     created_at: str | None = None
     updated_at: str | None = None
     next_at: str | None = None
+    paused_at: str | None = None
+    paused_by: str | None = None
+    pause_reason: str | None = None
 
 
 class CreatedSchedule(Model):
@@ -92,6 +95,17 @@ class Pruned(Model):
     marked: int = 0
     called_off: int = 0
     expired: int = 0
+
+
+class Hold(Model):
+    """Whether retention is held. `resumes_at`: it was, and goes on then."""
+
+    held: bool = False
+    placed_at: str | None = None
+    placed_by: str | None = None
+    reason: str | None = None
+    resumes_at: str | None = None
+    begun: int = 0
 
 
 class Deletion(Model):

@@ -47,6 +47,7 @@ class Kind(StrEnum):
     DRILL_FAILED = "addon.drill-failed"
     ARCHIVE_LATE = "addon.archive-late"
     DRILLS_WAIT = "drills.waiting"
+    RETENTION_HELD = "retention.held"
     STORE = "store.unusable"
     DISK = "disk.nearly-full"
     WORKERS = "workers.dead"
@@ -119,6 +120,11 @@ RULES: Mapping[Kind, Rule] = {
         Severity.WARNING,
         "has drills that no worker takes",
         "start a worker with HOLDFAST_DRILLS above 0, or abort the drills that wait",
+    ),
+    Kind.RETENTION_HELD: Rule(
+        Severity.WARNING,
+        "removes no expired backup: its retention is held",
+        "`holdfast retention release` lets it go on; until then the stores fill up",
     ),
     Kind.STORE: Rule(
         Severity.CRITICAL,
@@ -198,6 +204,7 @@ JUDGED = frozenset(kind for kind in Kind if kind.startswith("addon.")) | {
     Kind.CHANNEL,
     Kind.DRILLS_WAIT,
     Kind.MONITOR,
+    Kind.RETENTION_HELD,
 }
 """Kinds of which everything is known at once: what is not among the symptoms is over."""
 

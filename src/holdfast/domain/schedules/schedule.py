@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     FIRED = "fired"
     SKIPPED = "skipped"  # the backup of the occurrence before it still waited
     MISSED = "missed"  # no scheduler was running to fire it in time
+    PAUSED = "paused"  # on purpose: nothing was due
 
 
 MOST_DAYS = {Interval.HOURLY: 7, Interval.DAILY: 60, Interval.WEEKLY: 120}

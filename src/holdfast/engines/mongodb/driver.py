@@ -108,8 +108,8 @@ class MongoDB(Server):
         kind = ForeignStaging if dump.foreign else Staging
         return kind(address, dump, attempt, guard).run(fetch)
 
-    def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
-        swap.swap(address, dump, attempt, guard)
+    def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002 - the ledger knows it
+        swap.swap(address, attempt, guard)
 
     def discard(self, address: Address, attempt: Attempt) -> str:
         return swap.discard(address, attempt)

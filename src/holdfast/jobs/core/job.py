@@ -67,6 +67,7 @@ class Job:
             keep_others=not self.addon.managed,
             number=self.dispatch.fence,
             confirm=self.require_hold,
+            sealer=self.tools.sealer,
         )
 
     @property

@@ -12,7 +12,7 @@ from holdfast.catalog import destinations, objectives, projects, protected_rows
 from holdfast.catalog.alarms import alarms, channels, monitors, observations
 from holdfast.catalog.alarms.observations import Observation
 from holdfast.catalog.database.session import Catalog, ReadSession, WriteSession
-from holdfast.catalog.storage import archives
+from holdfast.catalog.storage import archives, deletions
 from holdfast.catalog.work import measured, workers
 from holdfast.domain.addon import Desired
 from holdfast.domain.alarms.messages import Event
@@ -76,6 +76,7 @@ def compare(session: ReadSession, lives: Mapping[Kind, str | None], now: int) ->
     judgement.symptoms += monitor_symptoms(session)
     judgement.symptoms += drill_symptoms(session, now)
     judgement.symptoms += archive_symptoms(session, now)
+    judgement.symptoms += hold_symptoms(session)
     judge_observations(session, judgement, now)
     judge_lives(judgement, lives, now)
     judgement.over |= causes_of_removed_stores(session, open_alarms)
@@ -149,6 +150,15 @@ def drill_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
                 kind, young = Kind.DRILLS_WAIT, is_young(Kind.DRILLS_WAIT, oldest, now)
                 reason = f"{count} wait; {reason}"
                 yield Symptom(kind, INSTALLATION, "this installation", reason, oldest, young=young)
+
+
+def hold_symptoms(session: ReadSession) -> Iterator[Symptom]:
+    """Retention that is held: on purpose, and easily forgotten."""
+    row = deletions.hold(session)
+    if row.placed is not None:
+        reason = f"{row.placed_by} holds it: {row.reason}"
+        kind, subject = Kind.RETENTION_HELD, "this installation"
+        yield Symptom(kind, INSTALLATION, subject, reason, row.placed)
 
 
 def archive_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:

@@ -308,6 +308,17 @@ class PruneForm(StrictForm):
     )
 
 
+_Reason = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class SchedulePauseForm(StrictForm):
+    reason: _Reason | None = Field(default=None, description="Why; it is shown with the schedule.")
+
+
+class HoldForm(StrictForm):
+    reason: _Reason = Field(description="Why nothing may go; everyone who looks reads it.")
+
+
 class AuditForm(StrictForm):
     destination_id: DestinationId | None = Field(
         default=None, description="Only this one; else every store."

@@ -92,13 +92,16 @@ def of_protection(judged: Judged) -> Document:
 def due(records: Records, until: int, now: int) -> dict[str, int]:
     """What schedules asked for in the period, and what came of it; the parts add up to `due`.
 
-    A backup that several schedules wanted was due once. `undecided`: the instant has passed, and
+    A backup that several schedules wanted was due once; while a schedule was paused, nothing was.
+    `undecided`: the instant has passed, and
     no scheduler decided about it. `forgotten`: it was fired, and its backup was deleted so long ago
     that its records are gone.
     """
     counts: Counter[str] = Counter(made=0, failed=0, missed=0, open=0, undecided=0, forgotten=0)
     counted: set[int] = set()
     for row in records.occurrences:
+        if row.outcome == Outcome.PAUSED:
+            continue
         if row.outcome != Outcome.FIRED:
             counts["missed"] += row.count
         elif row.backup_pk is None:
@@ -108,6 +111,8 @@ def due(records: Records, until: int, now: int) -> dict[str, int]:
             counts[_result(row.status)] += 1
     passed = min(until - 1, now - FIRE_SLACK_MS)
     for schedule in records.schedules:
+        if schedule.paused is not None:
+            continue
         counts["undecided"] += count_due(schedules.rule(schedule), schedule.next_due - 1, passed)
     return {"due": counts.total(), **counts}
 

@@ -157,6 +157,8 @@ def _obstacle(
     if verdict.keep:
         deletions.call_off(session, deletion, "; ".join(verdict.reasons), now)
         return Decision(Step.LEAVE)
+    if deletions.is_held(session, now):
+        return Decision(Step.LEAVE)
     since = max(period.since, min(deletion.created, now))
     period = ReadingPeriod(since, now, within_ms)
     return _unproven(session, all_copies, verdict.held, proven, period)

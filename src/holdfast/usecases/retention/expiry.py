@@ -1,4 +1,5 @@
-"""Expires copies: marks those whose retention is over; they wait and are judged again.
+"""Expires copies: marks those whose retention is over; they wait and are judged again. Or holds
+all of that, for the whole installation.
 
 Each function is one short transaction under the addon's lock, so any number of pruners may run
 beside each other and beside callers; one finds done what another did.
@@ -15,8 +16,10 @@ from holdfast.catalog.storage.deletions import Removal
 from holdfast.catalog.storage.holdings import Holding, Holdings
 from holdfast.domain.artifact import backup_prefix
 from holdfast.domain.backup import BackupType
+from holdfast.domain.errors import Forbidden
 from holdfast.domain.retention.rules import Policy, State, within_share
 from holdfast.kit.clock import rfc3339
+from holdfast.usecases.context import Context
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,26 @@ class Pruned:
     marked: int = 0
     called_off: int = 0
     expired: int = 0
+
+
+def hold(context: Context, reason: str) -> None:
+    """Stops retention of the whole installation at once.
+
+    What is deleted by hand goes on, and so does what had begun: its objects may be gone already.
+    """
+    _require_all_projects(context)
+    deletions.place_hold(context.session, context.caller.name, reason, context.now)
+
+
+def release(context: Context, grace_ms: int) -> None:
+    """Lets retention go on after the grace period, so that nothing goes the moment it is lifted."""
+    _require_all_projects(context)
+    deletions.lift_hold(context.session, context.now + grace_ms)
+
+
+def _require_all_projects(context: Context) -> None:
+    if context.caller.projects is not None:
+        raise Forbidden("retention is held for all projects, so only by those that see them all")
 
 
 def due(session: ReadSession, now: int, limit: int) -> list[int]:
@@ -60,7 +83,8 @@ def prune_addon(session: WriteSession, addon_pk: int, now: int, policy: Policy) 
             # A clock that was ahead when it marked them must not make them wait for years.
             deletion.due = min(deletion.due, now + policy.grace_ms)
     fresh = [verdict for verdict in verdicts if verdict.keep or verdict.held.key not in waiting]
-    chosen = within_share(fresh, policy.share)
+    is_held = deletions.hold(session).placed is not None
+    chosen = [] if is_held else within_share(fresh, policy.share)
     by_key = {holding.held.key: holding for holding in all_copies.present}
     stays = newest_good(all_copies)
     for verdict in chosen:

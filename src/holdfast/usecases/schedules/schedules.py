@@ -6,7 +6,7 @@ instants that were due before and not fired are recorded as missed.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.catalog import addons
@@ -19,6 +19,7 @@ from holdfast.domain.schedules.firing import Due, missed
 from holdfast.domain.schedules.schedule import (
     MOST_UNEXPIRED,
     Interval,
+    Outcome,
     Scheduling,
     latest_due,
     most_kept,
@@ -121,6 +122,31 @@ def patch(context: Context, schedule: Schedule, form: SchedulePatch) -> None:
     schedule.updated = context.now
 
 
+def pause(context: Context, schedule: Schedule, reason: str | None) -> None:
+    """Fires nothing of the schedule until it is resumed. Instants that were due before are missed;
+    a second pause changes the reason only."""
+    _lock(context, schedule)
+    if schedule.paused is None:
+        moment = _moment(context, [schedule])
+        _settle(context, schedule, moment, "the schedule was paused before it was fired")
+        schedule.next_due = next_due(schedules.rule(schedule), moment)
+        schedule.paused = context.now
+    schedule.paused_by, schedule.paused_reason = context.caller.name, reason
+    schedule.updated = context.now
+
+
+def resume(context: Context, schedule: Schedule) -> None:
+    """Fires the schedule from its next instant on; those of the pause are recorded as paused."""
+    _lock(context, schedule)
+    if schedule.paused is None:
+        raise Conflict("the schedule is not paused")
+    moment = _moment(context, [schedule])
+    _settle(context, schedule, moment, "")
+    schedule.next_due = next_due(schedules.rule(schedule), moment)
+    schedule.paused = schedule.paused_by = schedule.paused_reason = None
+    schedule.updated = context.now
+
+
 def delete(context: Context, schedule: Schedule) -> None:
     """Deletes the schedule; its backups and occurrences stay."""
     _lock(context, schedule)
@@ -216,10 +242,13 @@ def _remove(context: Context, schedule: Schedule, moment: int) -> None:
 
 
 def _settle(context: Context, schedule: Schedule, moment: int, reason: str) -> None:
-    """Records due instants that will no longer be fired as missed."""
+    """Records due instants that will no longer be fired as missed, or as paused."""
     rule = schedules.rule(schedule)
     last = latest_due(rule, moment)
     if last < schedule.next_due or occurrences.at(context.session, schedule.pk, last):
         return
     decision = missed(Due(schedule.pk, rule, schedule.next_due, None), last, reason)
+    if schedule.paused is not None:
+        reason = f"{schedule.paused_by} had paused the schedule"
+        decision = replace(decision, outcome=Outcome.PAUSED, reason=reason)
     context.session.add(occurrences.row(decision, context.now))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from holdfast.catalog import addons, projects, protected_rows
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.schema import Document, Operation
+from holdfast.catalog.schema import Operation
 from holdfast.catalog.work import operation_queries
 from holdfast.domain.access import Caller
 from holdfast.domain.operation import RESTORING, TAKING, Kind, Status
@@ -185,9 +185,9 @@ def fleet(session: ReadSession, caller: Caller, tiles: Sequence[Tile], since: in
     )
 
 
-def bars(session: ReadSession, tiles: Sequence[Tile]) -> dict[int, list[Document]]:
-    """The days of some addons, by their key."""
-    return protected_rows.days_of(session, [tile.pk for tile in tiles])
+def bars(session: ReadSession, tiles: Sequence[Tile]) -> dict[int, str]:
+    """The days of some addons as JSON, by their key: most were drawn before, and are not read."""
+    return protected_rows.day_texts(session, [tile.pk for tile in tiles])
 
 
 def by_project(tiles: Sequence[Tile]) -> dict[str, list[Tile]]:

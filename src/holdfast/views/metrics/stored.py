@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.catalog import destinations
-from holdfast.catalog.database.session import ReadSession
+from holdfast.catalog.database.session import Catalog, ReadSession
 from holdfast.catalog.storage import copies
 from holdfast.kit.clock import Clock
 
@@ -13,6 +13,8 @@ PLATFORM = "platform"
 """The name of the installation's own store, beside the ids of destinations."""
 
 _MIN_PAUSE_SECONDS = 60.0
+_PATIENCE_SECONDS = 0.05
+"""How long a page waits for a count: that of a small installation is over by then."""
 _PAUSES_PER_COUNT = 100
 """A count that takes a second is made at most every 100, so it takes a hundredth of the time."""
 
@@ -36,6 +38,21 @@ class StoredBytes:
         self._lock = threading.Lock()
         self._rows: Sequence[StoredByAddon] = ()
         self._next: float | None = None
+        self._counting: threading.Thread | None = None
+
+    def recent(self, catalog: Catalog) -> Sequence[StoredByAddon] | None:
+        """The last count, at once; an old one is counted anew meanwhile. None: the first one takes
+        longer than a page waits."""
+        if self._counting is None or not self._counting.is_alive():
+
+            def count_anew() -> None:
+                with catalog.read() as session:
+                    self.rows(session)
+
+            self._counting = threading.Thread(target=count_anew, name="stored-bytes", daemon=True)
+            self._counting.start()
+        self._counting.join(_PATIENCE_SECONDS)
+        return None if self._next is None else self._rows
 
     def rows(self, session: ReadSession) -> Sequence[StoredByAddon]:
         with self._lock:

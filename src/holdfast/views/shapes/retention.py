@@ -122,6 +122,18 @@ class AuditList(Shape):
     audits: list[StoreCheckView]
 
 
+class HoldView(Shape):
+    """Whether retention is held, by whom, and why. `resumesAt`: it was, and goes on then. `begun`:
+    removals that had begun, which nothing stops."""
+
+    held: bool
+    placed_at: str | None = None
+    placed_by: str | None = None
+    reason: str | None = None
+    resumes_at: str | None = None
+    begun: int
+
+
 class PruneAnswer(Shape):
     """Copies marked now, called off now, and expired ones left for later runs."""
 

@@ -17,7 +17,7 @@ class AdditionalDestinationView(Shape):
 
 
 class ScheduleView(Shape):
-    """`nextAt` is the first occurrence without a decision yet."""
+    """`nextAt` is the first occurrence without a decision yet; a paused schedule has none."""
 
     id: str
     backup_type: str
@@ -28,7 +28,10 @@ class ScheduleView(Shape):
     retention_time: int
     created_at: str
     updated_at: str
-    next_at: str
+    next_at: str | None = None
+    paused_at: str | None = None
+    paused_by: str | None = None
+    pause_reason: str | None = None
 
 
 class ScheduleList(Shape):

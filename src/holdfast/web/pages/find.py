@@ -8,9 +8,9 @@ from holdfast.views.dashboard import fleet
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls
 from holdfast.web.live import hub_of
-from holdfast.web.pages.overview import TONES, WORDS
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Viewing
+from holdfast.web.showing.tiles import TONES, WORDS
 
 router = APIRouter()
 

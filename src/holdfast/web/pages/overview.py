@@ -21,6 +21,7 @@ from holdfast.web.live import hub_of
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Viewing
 from holdfast.web.showing import exports
+from holdfast.web.showing.tiles import TONES, WORDS, draw_wall
 
 router = APIRouter()
 
@@ -29,20 +30,6 @@ WHOLE_WALL = 400
 MAX_TODO = 20
 _NEXT = 4
 
-TONES = {
-    State.UNPROTECTED: "bad",
-    State.NO_PLAN: "none",
-    State.AT_RISK: "warn",
-    State.PAUSED: "pause",
-    State.PROTECTED: "good",
-}
-WORDS = {
-    State.UNPROTECTED: "Unprotected",
-    State.NO_PLAN: "No plan",
-    State.AT_RISK: "At risk",
-    State.PAUSED: "Paused",
-    State.PROTECTED: "Protected",
-}
 _UNPROVEN = "unproven"
 
 
@@ -101,7 +88,7 @@ class Wall:
 
     groups: Mapping[str, Sequence[Tile]]
     lines: Mapping[str, Sequence[Tile]]
-    days: Mapping[int, Sequence[Any]] = field(default_factory=dict[int, Sequence[Any]])
+    days: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 @router.get("/")
@@ -135,6 +122,7 @@ async def overview(request: Request, viewer: Viewing) -> Response:
         "max_todo": MAX_TODO,
         "upcoming": _upcoming(fleet.tiles, frame.now),
         "facts": _facts(fleet, frame.now),
+        "draw_wall": draw_wall,
         "tones": TONES,
         "state_words": WORDS,
         "State": State,

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from holdfast.http.state import of
@@ -60,16 +61,11 @@ async def _list_page(request: Request, viewer: Viewer, form: Form, status: int =
     )
     frame = await frame_of(request, viewer)
 
-    def read() -> tuple[Counter[str], Counter[str]]:
-        with api.catalog.read() as session:
-            rows = api.stored_bytes.rows(session) if frame.sees_all else ()
-        sizes, copies = Counter[str](), Counter[str]()
-        for row in rows:
-            sizes[row.store] += row.bytes
-            copies[row.store] += row.copies
-        return sizes, copies
-
-    sizes, copies = await api.turns.run(read)
+    stored = await run_in_threadpool(api.stored_bytes.recent, api.catalog)
+    sizes, copies = Counter[str](), Counter[str]()
+    for row in stored or ():
+        sizes[row.store] += row.bytes
+        copies[row.store] += row.copies
     checks = {row.get("destinationId", PLATFORM): row for row in audits.items("audits")}
     open_findings = [row for row in findings.items("findings") if "settledAt" not in row]
     destinations = listed.data["backupDestinations"]
@@ -78,6 +74,7 @@ async def _list_page(request: Request, viewer: Viewer, form: Form, status: int =
         return exports.table(request, "destinations", rows)
     context = {
         "destinations": destinations,
+        "is_counted": stored is not None,
         "sizes": sizes,
         "copies": copies,
         "checks": checks,

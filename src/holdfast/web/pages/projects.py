@@ -15,10 +15,10 @@ from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls, path_of
 from holdfast.web.live import hub_of
 from holdfast.web.pages.addons.settings import OBJECTIVES, objective_of
-from holdfast.web.pages.overview import TONES, WORDS
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
 from holdfast.web.showing import exports
+from holdfast.web.showing.tiles import TONES, WORDS
 
 router = APIRouter()
 

@@ -7,16 +7,19 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from holdfast.catalog.database.page import Page, Slice
 from holdfast.domain.access import Permission
 from holdfast.domain.units import DAY_MS
 from holdfast.http.auth import check
 from holdfast.http.state import of
+from holdfast.views.dashboard.retention_by_addon import AddonTally, by_addon
 from holdfast.views.dashboard.retention_preview import Preview, preview, retentions
+from holdfast.web import rendering
 from holdfast.web.forms import Form
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls
 from holdfast.web.pages.addons.addon import Place, place
-from holdfast.web.rendering import Page, show
+from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing
 from holdfast.web.showing import exports
 from holdfast.web.showing.words import ms_of
@@ -24,7 +27,8 @@ from holdfast.web.showing.words import ms_of
 router = APIRouter()
 
 _DAYS = 14
-_FIELDS = ("old", "new", "share")
+_ADDONS = 25
+_FIELDS = ("old", "new", "share", "reason")
 
 
 @router.get("/retention")
@@ -52,24 +56,24 @@ async def _page(request: Request, viewer: Viewer, form: Form, status: int = 200)
     if at is not None:
         plan = (await calls.get(at.path("retention-plan")))["copies"]
         what_if = await _what_if(request, viewer, at, form)
-    plans = await calls.ask(
-        "GET", "/v1/retention/plan", query={"per_page": 25, "cursor": query.get("plan")}
-    )
+    numbers = await _by_addon(request, viewer, frame.now, at)
+    hold = await calls.get("/v1/retention/hold")
     totals = await calls.ask("GET", "/v1/retention/plan/totals") if query.get("totals") else None
-    context = {
+    context: dict[str, Any] = {
         "form": form,
         "at": at,
         "plan": plan,
         "days": _days(plan, frame.now),
         "what_if": what_if,
-        "plans": [_summary(row) for row in plans.items("addons")],
-        "plan_cursor": plans.cursor,
+        "by_addon": numbers.items,
+        "plan_cursor": numbers.cursor,
+        "hold": hold,
         "totals": totals.record if totals is not None else None,
         "deletions": rows if shown == "open" else [row for row in rows if row["state"] == shown],
         "shown": shown,
         "cursor": deletions.cursor,
     }
-    page = Page("Retention", "retention")
+    page = rendering.Page("Retention", "retention")
     return show(request, "retention.html", page, frame, context, status)
 
 
@@ -79,12 +83,20 @@ def _row(row: dict[str, Any]) -> dict[str, object]:
     return {name: row.get(name) for name in (*names, *times)}
 
 
-def _summary(plan: dict[str, Any]) -> dict[str, Any]:
-    """One addon of the plan: how many copies of it have which fate."""
-    fates = Counter(copy["fate"] for copy in plan["copies"])
-    going = [copy["deletesAt"] for copy in plan["copies"] if "deletesAt" in copy]
-    size = sum(int(copy["size"]) for copy in plan["copies"])
-    return {**plan, "fates": fates, "next": min(going, default=None), "size": size}
+async def _by_addon(
+    request: Request, viewer: Viewer, now: int, at: Place | None
+) -> Slice[AddonTally]:
+    """Of all addons; none on the page of one."""
+    check(viewer.caller, Permission.ADDON_READ)
+    if at is not None:
+        return Slice([], None)
+    api, page = of(request), Page(_ADDONS, cursor=request.query_params.get("plan"))
+
+    def read() -> Slice[AddonTally]:
+        with api.catalog.read() as session:
+            return by_addon(session, viewer.caller, page, now)
+
+    return await api.turns.run(read)
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,26 @@ def _days(plan: list[dict[str, Any]], now: int) -> list[tuple[int, int, int]]:
             counts[number] += 1
             sizes[number] += int(copy["size"])
     return [(today + n * DAY_MS, counts[n], sizes[n]) for n in range(_DAYS)]
+
+
+@router.post("/retention/hold")
+async def hold_all(request: Request, posted: Posting) -> Response:
+    """Stops all deletions of retention."""
+    calls, form = Calls(request, posted.viewer.caller), Form.of(posted.form, _FIELDS)
+    answer = await calls.ask("PUT", "/v1/retention/hold", {"reason": form.value("reason")})
+    if not answer.ok:
+        return await _page(request, posted.viewer, form.refuse(answer), answer.status)
+    return RedirectResponse("/retention", 303)
+
+
+@router.post("/retention/release")
+async def release_all(request: Request, posted: Posting) -> Response:
+    """Lets retention go on, after the grace period."""
+    answer = await Calls(request, posted.viewer.caller).ask("DELETE", "/v1/retention/hold")
+    if not answer.ok:
+        refused = Form(known=_FIELDS).refuse(answer)
+        return await _page(request, posted.viewer, refused, answer.status)
+    return RedirectResponse("/retention", 303)
 
 
 @router.post("/retention/prune")

@@ -1,14 +1,13 @@
 """Turns numbers into the coordinates of charts: x in percent, y in pixels, so that a chart
 stretches without scaling its text. Templates draw them, each with a title and a table."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-
-from markupsafe import Markup
 
 from holdfast.domain.protection import HISTORY_DAYS
 from holdfast.domain.units import DAY_MS
@@ -36,27 +35,29 @@ def day_code(day: Mapping[str, Any] | None) -> str:
     return "m" if day["missed"] else "e"
 
 
-def history(days: Sequence[Mapping[str, Any]], now: int) -> Markup:
-    """The bars of the last 14 UTC days, today at the right."""
-    by_start = {day["start"]: day for day in days}
-    today = now - now % DAY_MS
+@lru_cache(maxsize=10_000)
+def history(days: str, today: int) -> str:
+    """The bars of the last 14 UTC days as SVG, today at the right.
+
+    `days` is the JSON of an addon's days, `today` when the day began. Of thousands of addons few
+    have other days than a moment ago.
+    """
+    by_start = {day["start"]: day for day in json.loads(days)}
     first = today - (HISTORY_DAYS - 1) * DAY_MS
     codes = [day_code(by_start.get(first + number * DAY_MS)) for number in range(HISTORY_DAYS)]
     return _bars("".join(codes))
 
 
 @lru_cache(maxsize=4096)
-def _bars(codes: str) -> Markup:
+def _bars(codes: str) -> str:
     if codes == _ALL_GOOD:
-        return Markup('<use class="g" href="#g14"/>')
+        return '<use class="g" href="#g14"/>'
     paths = [
         (code, "".join(_SHAPES[code].format(x=8 * x) for x, c in enumerate(codes) if c == code))
         for code in _SHAPES
         if code in codes
     ]
-    return Markup("").join(
-        Markup('<path class="{}" d="{}"/>').format(code, path) for code, path in paths
-    )
+    return "".join(f'<path class="{code}" d="{path}"/>' for code, path in paths)
 
 
 @dataclass(frozen=True)

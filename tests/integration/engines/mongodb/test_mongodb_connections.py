@@ -2,21 +2,25 @@
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import bson
 import pytest
 
 from fixtures.holdfast import await_that, free_port
-from fixtures.mongodb import MongoServer
+from fixtures.mongodb import MongoServer, StartMongo
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
+from holdfast.engines.mongodb.client import connection as connection_module
+from holdfast.engines.mongodb.client import probe
 from holdfast.engines.mongodb.client.connection import (
     RawDocument,
+    Refusal,
     WireError,
     connect,
     open_connection,
 )
-from holdfast.engines.mongodb.client.server_errors import failure
+from holdfast.engines.mongodb.client.server_errors import error_code, failure
 from holdfast.kit.seal import Secret
 
 FAR = {"when": bson.DatetimeMS(253402300800000 * 3)}
@@ -70,10 +74,65 @@ def test_a_command_of_another_thread_is_cut(mongodb: MongoServer) -> None:
 
     thread = threading.Thread(target=wait_long)
     thread.start()
-    waiting = mongodb.client()
-    pipeline = [{"$currentOp": {}}, {"$match": {"appName": "holdfast", "active": True}}]
-    await_that(lambda: list(waiting.admin.aggregate([*pipeline])))
+    watching = mongodb.client()
+    await_that(lambda: _running(watching, "holdfast"))
     connection.cut()
     thread.join(20)
     connection.close()
     assert isinstance(failure(errors[0], mongodb.address), AddonUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"documents": [{"_id": 2}, {"_id": 1}]}, 11000),
+        ({"documents": [{"_id": 3}], "writeConcern": {"w": 2, "wtimeout": 50}}, 100),
+    ],
+    ids=["a document is refused", "nobody else acknowledges"],
+)
+def test_a_write_raises_whatever_its_reply_holds(
+    mongodb: MongoServer, more: dict[str, object], code: int
+) -> None:
+    mongodb.client().shop.orders.insert_one({"_id": 1})
+    connection = open_connection(mongodb.address)
+    with pytest.raises(Refusal) as caught:
+        connection.write("shop", {"insert": "orders", **more})
+    connection.close()
+    assert error_code(caught.value) == code
+
+
+def test_a_server_gives_up_what_takes_too_long(mongodb: MongoServer) -> None:
+    mongodb.client().shop.orders.insert_one({"_id": 1})
+    slow = {"find": "orders", "filter": {"$where": "sleep(60000) || true"}}
+    with (
+        pytest.raises(AddonUnavailable, match=r"time limit|timed out"),
+        connect(mongodb.address, answer_seconds=0.5) as connection,
+    ):
+        connection.command("shop", slow)
+    await_that(lambda: not _running(mongodb.client(), "holdfast"))
+
+
+def _running(client: Any, application: str) -> list[object]:
+    pipeline = [{"$currentOp": {}}, {"$match": {"appName": application, "active": True}}]
+    return list(client.admin.aggregate(pipeline))
+
+
+def test_members_of_a_set_are_not_looked_for_beside_the_machine(
+    start_mongodb: StartMongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may name any host as a member of its set."""
+    monkeypatch.setattr(connection_module, "_CONNECT_SECONDS", 1)
+    server = start_mongodb("source")
+    looked_up: list[str] = []
+
+    def is_local_service_name(host: str) -> bool:
+        looked_up.append(host)
+        return host == server.host
+
+    for module in (connection_module, probe):
+        monkeypatch.setattr(module, "is_local_service_name", is_local_service_name)
+    found = replace(server.address, host="localhost", options={"replicaSet": "rs0"})
+    with pytest.raises(AddonRefused, match="link-local"):
+        probe.probe(found)
+    assert looked_up[0] == "localhost"
+    assert server.host in looked_up

@@ -16,9 +16,12 @@ from fixtures.mongodb_dumps import restore, take
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import EVERYTHING, Address
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, SourceChanged
+from holdfast.engines.mongodb.client.connection import connect
 from holdfast.engines.mongodb.dump import archive, dump
+from holdfast.engines.mongodb.dump import source as source_module
 from holdfast.engines.mongodb.dump.dump import DATABASES, ArchiveSource, MongoDump
-from holdfast.engines.mongodb.dump.instant import WINDOW
+from holdfast.engines.mongodb.dump.instant import WINDOW, History
+from holdfast.kit.clock import SystemClock
 
 ACCOUNTS, BALANCE = 2_000, 100
 
@@ -145,6 +148,66 @@ def test_a_standalone_promises_less(standalone_mongodb: MongoServer) -> None:
     standalone_mongodb.wipe()
     restore(standalone_mongodb.address, taken)
     assert fingerprint(client) == before
+
+
+class LaterClock(SystemClock):
+    """Time that a test lets pass."""
+
+    later = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.later
+
+
+def test_dumps_at_the_same_time_keep_each_others_history(mongodb: MongoServer) -> None:
+    def kept() -> int:
+        return int(mongodb.client().admin.command({"getParameter": 1, WINDOW: 1})[WINDOW])
+
+    before, clock = kept(), LaterClock()
+    with connect(mongodb.address) as connection:
+        first, second = (
+            History(connection, Log().attempt(name), clock) for name in ("first", "second")
+        )
+        clock.later = 500
+        second.keep()
+        first.keep()
+        first.close()
+        second.keep()
+        assert kept() >= 800
+        second.close()
+    assert kept() == before
+
+
+def test_a_user_who_may_not_keep_history_is_told_at_once(mongodb: MongoServer) -> None:
+    client, log = mongodb.client(), Log()
+    client.main.a.insert_one({})
+    client.admin.command("createUser", "keeper", pwd="k", roles=["backup"])
+    take(mongodb.address_of("keeper", "k"), log=log)
+    assert any("our user may not raise it" in line for line in log.lines)
+
+
+def test_a_count_that_was_stopped_is_none(
+    mongodb: MongoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = mongodb.client().main
+    for name in ("one", "two"):
+        main[name].insert_one({})
+    began, over = threading.Event(), threading.Event()
+
+    def count(*_: object) -> int:
+        began.set()
+        over.wait()
+        return 1
+
+    monkeypatch.setattr(source_module, "count", count)
+    with begun(mongodb.address) as (_, source):
+        while source.read(1 << 20):
+            pass
+        began.wait()
+        source.close()
+        over.set()
+        with pytest.raises(EvidenceMissing, match="not counted to the end"):
+            source.finish()
 
 
 @pytest.mark.slow

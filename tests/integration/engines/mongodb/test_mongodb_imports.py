@@ -74,7 +74,10 @@ def a_directory(body: bytes, *, zipped: bool, documents_first: bool) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("form", ["archive", "directory", "directory of .gz"])
+@pytest.mark.parametrize(
+    "form",
+    ["archive", pytest.param("directory", marks=pytest.mark.slow), "directory of .gz"],
+)
 def test_a_file_of_the_stock_tool_comes_in(
     mongodb: MongoServer, other_mongodb: MongoServer, form: str
 ) -> None:

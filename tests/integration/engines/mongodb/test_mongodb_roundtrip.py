@@ -131,7 +131,7 @@ def test_nothing_expires_while_it_is_loaded(
     )
     staged = [name for name in target.main.list_collection_names() if name.endswith("_0")]
     assert target.main[staged[0]].count_documents({}) == 50
-    swap.swap(other_mongodb.address, taken.dump, attempt, a_guard())
+    swap.swap(other_mongodb.address, attempt, a_guard())
     await_that(lambda: target.main.sessions.count_documents({}) == 0)
 
 

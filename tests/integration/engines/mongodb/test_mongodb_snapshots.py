@@ -16,13 +16,16 @@ from typing import Any
 import pymongo
 import pytest
 
-from fixtures.holdfast import await_that
-from fixtures.mongodb import MongoServer, link_mongodb
+from fixtures.holdfast import await_that, fresh
+from fixtures.installation import installation_home
+from fixtures.mongodb import EVERY_RUN, MongoServer, link_mongodb
 from fixtures.mongodb_managed import PASSWORD, inside, new_place, start
 from fixtures.physical import write
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.local_servers import DIFFERENCES, LocalServer
 from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
+from holdfast.engines.mongodb import create
+from holdfast.engines.mongodb.client.connection import connect
 from holdfast.engines.mongodb.driver import MongoDB
 from holdfast.engines.mongodb.hosting import server
 from holdfast.engines.mongodb.physical import locked_copy
@@ -64,7 +67,27 @@ def restore(engine: MongoDB, taken: Taken, place: LocalServer) -> Mapping[str, A
     return proven
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def mongodb_home() -> Iterator[Path]:
+    """One for all tests, so that the server is made once."""
+    with installation_home() as home:
+        link_mongodb(home / "tools")
+        yield home
+
+
+@pytest.fixture(scope="module")
+def mongodb_engine(mongodb_home: Path) -> MongoDB:
+    return create(mongodb_home / "tools")
+
+
+@pytest.fixture(scope="module")
+def mongodb_place(mongodb_home: Path, mongodb_engine: MongoDB) -> Iterator[LocalServer]:
+    place = new_place(mongodb_home, EVERY_RUN)
+    yield place
+    mongodb_engine.stop(place)
+
+
+@pytest.fixture(scope="module")
 def running(mongodb_engine: MongoDB, mongodb_place: LocalServer) -> LocalServer:
     mongodb_engine.initialise(mongodb_place)
     start(mongodb_engine, mongodb_place)
@@ -83,6 +106,8 @@ def written_to(place: LocalServer) -> Iterator[list[int]]:
     """Yields the numbers that a writer has been told are written, one after the other."""
     acknowledged: list[int] = []
     over = threading.Event()
+    with inside(place) as client:
+        client.shop.log.drop()
 
     def insert() -> None:
         with inside(place) as client:
@@ -115,7 +140,9 @@ def test_a_snapshot_comes_back(
     assert not (running.directory / server.LOCKED).exists()
     assert not (taken.tree / "data" / server.KEY_FILE).exists()
     other = replace(
-        new_place(mongodb_home, running.version, "other"), user="chef", password=Secret("new")
+        new_place(mongodb_home, running.version, fresh("other")),
+        user="chef",
+        password=Secret("new"),
     )
     proven = restore(mongodb_engine, taken, other)
     assert proven[DIFFERENCES] == []
@@ -137,7 +164,7 @@ def test_accounts_of_a_stranger_do_not_come_back(
     mongodb_engine: MongoDB, running: LocalServer, mongodb_home: Path
 ) -> None:
     taken = take(mongodb_engine, running, mongodb_home)
-    other = replace(new_place(mongodb_home, running.version, "other"), user="chef")
+    other = replace(new_place(mongodb_home, running.version, fresh("other")), user="chef")
     foreign = replace(taken, facts={**taken.facts, "foreign": True})
     restore(mongodb_engine, foreign, other)
     start(mongodb_engine, other)
@@ -158,7 +185,7 @@ def test_damaged_files_are_found(
     body = largest.read_bytes()
     middle = len(body) // 2
     largest.write_bytes(body[:middle] + bytes(8192) + body[middle + 8192 :])
-    other = new_place(mongodb_home, running.version, "other")
+    other = new_place(mongodb_home, running.version, fresh("other"))
     with pytest.raises((EvidenceMissing, RestoreDiffers)):
         restore(mongodb_engine, taken, other)
 
@@ -167,6 +194,7 @@ DIES_LOCKED = """
 import sys, time
 from pathlib import Path
 from holdfast.contracts.engine import Address
+from holdfast.engines.mongodb import create
 from holdfast.engines.mongodb.client.connection import connect
 from holdfast.engines.mongodb.physical.locked_copy import locked
 from holdfast.kit.seal import Secret
@@ -201,6 +229,7 @@ def test_the_lock_of_a_dead_snapshot_is_taken_away(
     await_that(lambda: not _is_locked(running))
     with inside(running) as client:
         client.shop.orders.insert_one({"_id": "written"})
+        client.shop.orders.delete_one({"_id": "written"})
 
 
 def test_so_it_is_when_the_watchdog_dies_as_well(
@@ -216,6 +245,27 @@ def test_so_it_is_when_the_watchdog_dies_as_well(
     assert _is_locked(running)
     assert mongodb_engine.ready(running)
     assert not _is_locked(running)
+
+
+def test_a_watchdog_ends_only_when_the_lock_is_gone(
+    running: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server cannot be reached when the snapshot fails."""
+    address, seconds = server.address(running), 1.0
+    monkeypatch.setattr(locked_copy, "_WATCHDOG_SECONDS", 2.0)
+
+    def unreachable(_: object) -> None:
+        raise pymongo.errors.AutoReconnect
+
+    monkeypatch.setattr(locked_copy, "unlock", unreachable)
+    with (
+        pytest.raises(ValueError, match="the copy failed"),
+        connect(address) as connection,
+        locked_copy.locked(connection, running.directory, seconds),
+    ):
+        raise ValueError("the copy failed")
+    assert _is_locked(running)
+    await_that(lambda: not _is_locked(running))
 
 
 def _read(path: Path) -> bytes:
@@ -278,14 +328,14 @@ def test_a_snapshot_of_the_series_before_comes_back(
     mongodb_engine: MongoDB, mongodb_home: Path
 ) -> None:
     link_mongodb(mongodb_home / "tools", "6.0.5", "5.0")
-    old = new_place(mongodb_home, "5.0.4")
+    old = new_place(mongodb_home, "5.0.4", fresh("older"))
     mongodb_engine.initialise(old)
     start(mongodb_engine, old)
     with inside(old) as client:
         client.shop.orders.insert_many([{"_id": number} for number in range(ROWS)])
     taken = take(mongodb_engine, old, mongodb_home)
     mongodb_engine.stop(old)
-    new = new_place(mongodb_home, "6.0.5", "other")
+    new = new_place(mongodb_home, "6.0.5", fresh("other"))
     restore(mongodb_engine, taken, new)
     start(mongodb_engine, new)
     with inside(new) as client:

@@ -9,6 +9,7 @@ import bson
 import pytest
 
 from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.mongodb.imports import survey
 from holdfast.engines.mongodb.imports.directory_format import files
 
 
@@ -39,8 +40,12 @@ def test_a_damaged_gzip_file_is_refused(damage: "object") -> None:
         contents({"dump/shop/orders.bson.gz": packed})
 
 
-def test_the_dumps_own_oplog_is_passed_over() -> None:
-    assert contents({"dump/oplog.bson": b"", "dump/shop/orders.bson": b""}) == {"orders": b""}
+def test_the_dumps_own_oplog_is_named_as_left_out() -> None:
+    document = bson.encode({"_id": 1})
+    packed = tar_of({"dump/oplog.bson": document, "dump/shop/orders.bson": document})
+    surveyed = survey.survey(survey.recognise(packed[0]), iter(packed))
+    assert [table.rows for table in surveyed.inventory.tables] == [1]
+    assert [reason.partition(":")[0] for reason in surveyed.facts["leftOut"]] == ["the oplog"]
 
 
 def test_a_collection_of_that_name_is_not_lost() -> None:

@@ -10,6 +10,7 @@ from holdfast.engines.mongodb.client.address import SRV, is_direct
 from holdfast.engines.mongodb.client.connection import Connection, Document, connect
 from holdfast.engines.mongodb.client.tools import version_parts
 from holdfast.engines.programs import series
+from holdfast.kit.fetch import is_local_service_name
 
 SYSTEM_DATABASES = ("admin", "config", "local")
 _OLDEST, _NEWEST_TRIED = (4, 4), (6, 0)
@@ -112,7 +113,15 @@ def _require_known_hosts(address: Address) -> None:
             f" {hello.get('setName', '(none)')}, not to {set_name}",
             reason="set",
         )
-    unknown = [str(host) for host in hello.get("hosts", []) if not _resolves(str(host))]
+    hosts = [str(host) for host in hello.get("hosts", [])]
+    forbidden = [host for host in hosts if is_local_service_name(host.rpartition(":")[0])]
+    if forbidden:
+        raise AddonRefused(
+            f"the replica set's own configuration names {', '.join(forbidden)}, a link-local"
+            " address, where no server is",
+            reason="hosts",
+        )
+    unknown = [host for host in hosts if not _resolves(host)]
     if unknown:
         raise AddonRefused(
             f"the replica set's own configuration names {', '.join(unknown)}, which this machine"

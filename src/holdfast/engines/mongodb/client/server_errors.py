@@ -14,6 +14,7 @@ _NEEDS_LOGIN = 723
 _TEMPORARY = (
     *(6, 7, 89, 91, 189, 262, 317, 358, 384, 9001, 10107, 11600, 11602, 13435, 13436),
     *(50, 11601, 46, 112),  # too slow, interrupted, a lock, a conflict of writes
+    *(43, 64, 237),  # a cursor of a primary that no longer is one, or killed; a majority that lags
 )
 """Of a server that starts, ends, steps down or is too busy: see MongoDB's error_codes.yml."""
 _TLS_WORDS = ("SSL", "TLS", "certificate")

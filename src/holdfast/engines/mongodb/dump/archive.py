@@ -17,11 +17,12 @@ from struct import Struct
 import bson
 from bson.errors import BSONError
 from bson.int64 import Int64
-from bson.raw_bson import RawBSONDocument
 from fastcrc.crc64 import xz
 
 from holdfast.contracts.engine import Member
 from holdfast.domain.errors import EvidenceMissing
+from holdfast.domain.units import show_bytes
+from holdfast.engines.mongodb.client.connection import decoded
 
 ACCOUNTS = "mongodump-accounts"
 DATABASES = "mongodump-archive"
@@ -34,11 +35,16 @@ MAX_DOCUMENT_BYTES = (16 << 20) + (16 << 10)
 """A server stores documents of 16 MiB, and lets its own commands and oplog add 16 KiB."""
 _MIN_DOCUMENT_BYTES = 5
 _MAX_METAS = 1_000_000
+MAX_DEFINITION_BYTES = 256 << 20
+"""All definitions of an archive together: they are held in memory while it is read."""
+MALFORMED = (BSONError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+"""What the decoders of BSON and Extended JSON raise for what is neither."""
 
 VIEW, TIME_SERIES, COLLECTION = "view", "timeseries", "collection"
 BUCKETS = "system.buckets."
 """A time series `x` is a view of the collection `system.buckets.x`, which has the data."""
 
+_MAX_VERSION_CHARACTERS = 100
 _length = Struct("<i").unpack_from
 
 Namespace = tuple[str, str]
@@ -143,13 +149,14 @@ class Reader:
         header = self._read_document("the prelude")
         if header.get("version") != VERSION:
             raise EvidenceMissing(f"archives of version {header.get('version')!r} are not known")
-        self.server_version = str(header.get("server_version", ""))
-        self.tool_version = str(header.get("tool_version", ""))
+        self.server_version = str(header.get("server_version", ""))[:_MAX_VERSION_CHARACTERS]
+        self.tool_version = str(header.get("tool_version", ""))[:_MAX_VERSION_CHARACTERS]
         self.metas: list[Meta] = []
+        definition_bytes = 0
         while not self._skip_separator("the prelude"):
             self.metas.append(Meta.parse(self._read_document("the prelude")))
-            if len(self.metas) > _MAX_METAS:
-                raise EvidenceMissing("it announces too many collections")
+            definition_bytes += len(self.metas[-1].metadata)
+            require_few(len(self.metas), definition_bytes)
         self._open: dict[Namespace, int] = {meta.data: 0 for meta in self.metas}
         if len(self._open) != len(self.metas):
             raise EvidenceMissing("it announces a collection twice")
@@ -170,7 +177,8 @@ class Reader:
             if not self._skip_separator(f"the end of {name}"):
                 raise EvidenceMissing(f"documents follow the end of {name}")
             crc = self._open.pop(namespace)
-            if crc != int(str(header.get("CRC", 0))) % (1 << 64):
+            recorded = header.get("CRC", 0)
+            if not isinstance(recorded, int) or crc != recorded % (1 << 64):
                 raise EvidenceMissing(f"the documents of {name} are damaged: their CRC differs")
         if self._open:
             names = [".".join(namespace) for namespace in self._open]
@@ -210,8 +218,8 @@ class Reader:
         if not self._fill(length):
             raise EvidenceMissing(f"it was cut off in {part}")
         try:
-            return dict(RawBSONDocument(self._take(length)))
-        except (BSONError, ValueError, RecursionError) as error:
+            return decoded(self._take(length))
+        except MALFORMED as error:
             raise EvidenceMissing(f"{part} is damaged: {error}") from error
 
     def _skip_separator(self, part: str) -> bool:
@@ -241,6 +249,16 @@ class Reader:
             available += len(piece)
         self._buffer, self._position = b"".join(pieces), 0
         return available >= size
+
+
+def require_few(definitions: int, definition_bytes: int) -> None:
+    """EvidenceMissing when definitions of a file would fill the memory."""
+    if definitions > _MAX_METAS:
+        raise EvidenceMissing(f"it announces more than {_MAX_METAS} collections")
+    if definition_bytes > MAX_DEFINITION_BYTES:
+        raise EvidenceMissing(
+            f"its definitions are longer than {show_bytes(MAX_DEFINITION_BYTES)} altogether"
+        )
 
 
 def _checked_length(length: int, part: str) -> int:

@@ -1,6 +1,7 @@
 """Reads the documents of a collection as bytes, without decoding any of them."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from struct import Struct
 from uuid import UUID
@@ -82,7 +83,7 @@ def batches(
     collection: str | UUID,
     read_concern: Mapping[str, object] | None = None,
 ) -> Iterator[bytes]:
-    """All documents of a collection in batches, in natural order.
+    """All documents of a collection in batches, in natural order; one batch is read ahead.
 
     With a UUID a collection that was dropped or renamed is an error; by name it reads as empty.
     """
@@ -92,18 +93,24 @@ def batches(
         command["readConcern"] = read_concern
     cursor_id, namespace, documents = _cursor(connection.raw_command(database, command, session))
     name = namespace.partition(".")[2]
-    try:
-        while True:
-            if documents:
-                yield documents
-            if not cursor_id:
-                return
-            more: dict[str, object] = {"getMore": Int64(cursor_id), "collection": name}
-            reply = connection.raw_command(database, more, session)
-            cursor_id, _, documents = _cursor(reply)
-    finally:
-        if cursor_id:
-            cursors = [Int64(cursor_id)]
-            end: dict[str, object] = {"killCursors": name, "cursors": cursors}
-            with suppress(WireError):
-                connection.command(database, end, session)
+    following: Future[bytes] | None = None
+    with ThreadPoolExecutor(1, "read") as reader:
+        try:
+            while True:
+                more: dict[str, object] = {"getMore": Int64(cursor_id), "collection": name}
+                if cursor_id:
+                    following = reader.submit(connection.raw_command, database, more, session)
+                if documents:
+                    yield documents
+                if following is None:
+                    return
+                answer, following = following, None
+                cursor_id, _, documents = _cursor(answer.result())
+        finally:
+            if cursor_id:
+                if following is not None:
+                    following.exception()  # a cursor in use cannot be ended
+                cursors = [Int64(cursor_id)]
+                end: dict[str, object] = {"killCursors": name, "cursors": cursors}
+                with suppress(WireError):
+                    connection.command(database, end, session)

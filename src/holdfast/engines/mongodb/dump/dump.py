@@ -29,7 +29,7 @@ from holdfast.engines.mongodb.client.server_errors import (
 )
 from holdfast.engines.mongodb.dump import archive, sessions
 from holdfast.engines.mongodb.dump.archive import SEPARATOR, VIEW, Namespace
-from holdfast.engines.mongodb.dump.batches import batches, offsets
+from holdfast.engines.mongodb.dump.batches import batches
 from holdfast.engines.mongodb.dump.instant import (
     TOO_OLD,
     WINDOW,
@@ -180,7 +180,7 @@ class MongoDump:
 
     def write(self, chosen: Sequence[Definition], tally: Tally) -> Iterator[bytes]:
         yield archive.write_prelude(self._version, [item.meta() for item in chosen])
-        with self._connection.logical_session() as session:
+        with sessions.refreshed(self._connection) as session:
             for item in chosen:
                 crc = 0
                 tally.add(item.data, 0, 0)
@@ -193,8 +193,7 @@ class MongoDump:
                         ):
                             self._guard.check()
                             crc = xz(documents, crc)
-                            ends = offsets(documents)
-                            tally.add(item.data, len(ends), content_sum(documents, ends))
+                            tally.add(item.data, *content_sum(documents))
                             yield archive.write_header(item.data)
                             yield documents
                             yield SEPARATOR

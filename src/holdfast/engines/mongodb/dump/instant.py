@@ -67,19 +67,22 @@ def now(connection: Connection, guard: Guard) -> Instant:
 
 
 class History:
-    """Keeps the past readable from `__init__` until `close`, in a thread of its own."""
+    """Keeps the past readable from `__init__` until `close`, in a thread of its own.
+
+    Several dumps of one server may do so at once: each looks at the present window before it raises
+    it, and puts back only what it has set itself.
+    """
 
     def __init__(self, connection: Connection, attempt: Attempt, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
         self._began = clock.monotonic()
         self._over = threading.Event()
+        self._set_by_us: int | None = None
         self.window = 0
-        self._raised = False
         try:
-            reply = connection.command("admin", {"getParameter": 1, WINDOW: 1})
-            self.window = int(reply[WINDOW])
-            self._raise()
+            self.window = self.present()
+            self._set(max(self.window, _MARGIN_SECONDS))  # also shows whether we may
         except WireError as error:
             attempt.say(
                 "the server forgets the past while it is read, if that takes longer than its"
@@ -89,20 +92,24 @@ class History:
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
 
-    def _raise(self) -> None:
-        age = int(self._clock.monotonic() - self._began)
-        needed = age + _MARGIN_SECONDS
-        if self.window < needed and (age or self.window < _MARGIN_SECONDS):
+    def present(self) -> int:
+        """Seconds that the server keeps now."""
+        return int(self._connection.command("admin", {"getParameter": 1, WINDOW: 1})[WINDOW])
+
+    def keep(self) -> None:
+        """Raises the window if the instant of the dump would soon lie before it."""
+        needed = int(self._clock.monotonic() - self._began) + _MARGIN_SECONDS
+        if self.present() < needed:
             self._set(needed)
-            self._raised = True
 
     def _set(self, seconds: int) -> None:
         self._connection.command("admin", {"setParameter": 1, WINDOW: seconds})
+        self._set_by_us = seconds
 
     def _run(self) -> None:
         while not self._over.wait(_STEP_SECONDS):
             try:
-                self._raise()
+                self.keep()
             except WireError as error:
                 log.info("history is not kept longer", extra={"error": error_text(error)})
 
@@ -110,9 +117,10 @@ class History:
         """Puts the window back. Idempotent."""
         self._over.set()
         self._thread.join()
-        if self._raised:
-            self._raised = False
+        if self._set_by_us not in (None, self.window):
             try:
-                self._set(self.window)
+                if self.present() == self._set_by_us:
+                    self._set(self.window)
             except WireError as error:
                 log.warning("%s stays raised", WINDOW, extra={"error": error_text(error)})
+            self._set_by_us = None

@@ -8,7 +8,13 @@ from pymongo.client_session import ClientSession
 
 from holdfast.contracts.engine import Address, Inventory, Table
 from holdfast.engines import staging_names
-from holdfast.engines.mongodb.client.connection import Connection, Document, WireError, connect
+from holdfast.engines.mongodb.client.connection import (
+    LONG_ANSWER_SECONDS,
+    Connection,
+    Document,
+    WireError,
+    connect,
+)
 from holdfast.engines.mongodb.client.server_errors import NOT_FOUND, error_code
 from holdfast.engines.mongodb.dump.archive import BUCKETS, COLLECTION, TIME_SERIES, VIEW
 from holdfast.engines.mongodb.dump.metadata import Definition
@@ -112,7 +118,7 @@ def merge(counted: Sequence[tuple[Definition, int]], views: Sequence[Definition]
 
 def inventory(address: Address) -> Inventory:
     """All user databases, each collection by itself."""
-    with connect(address, answer_seconds=None) as connection:
+    with connect(address, answer_seconds=LONG_ANSWER_SECONDS) as connection:
         present = [item for name in databases(connection) for item in definitions(connection, name)]
         counted = [(item, count(connection, item.data)) for item in present if item.type != VIEW]
     return merge(counted, [item for item in present if item.type == VIEW])

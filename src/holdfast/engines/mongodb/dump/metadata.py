@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import bson
 from bson import json_util
 from bson.codec_options import DatetimeConversion
 from bson.json_util import JSONMode, JSONOptions
 
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mongodb.dump import archive
-from holdfast.engines.mongodb.dump.archive import COLLECTION, TIME_SERIES, VIEW, Meta
+from holdfast.engines.mongodb.dump.archive import COLLECTION, MALFORMED, TIME_SERIES, VIEW, Meta
 
 Document = Mapping[str, Any]
 
@@ -75,7 +76,8 @@ def parse(meta: Meta) -> Definition:
     name = f"{meta.database}.{meta.collection}"
     try:
         document: object = json_util.loads(meta.metadata or "{}", json_options=_JSON)
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        bson.encode({"definition": document})  # as commands will hold it
+    except (*MALFORMED, AttributeError) as error:
         raise EvidenceMissing(f"the definition of {name} cannot be read: {error}") from error
     fields = _document(document, name)
     options = _document(fields.get("options") or {}, name)
@@ -83,6 +85,8 @@ def parse(meta: Meta) -> Definition:
     if not isinstance(indexes, list):
         raise EvidenceMissing(f"the indexes of {name} cannot be read")
     listed = [_document(index, name) for index in cast("list[object]", indexes)]
+    if not all(isinstance(index.get("name"), str) for index in listed):
+        raise EvidenceMissing(f"an index of {name} has no name")
     kind = meta.type
     if kind == COLLECTION and "viewOn" in options:  # older tools wrote no type
         kind = VIEW

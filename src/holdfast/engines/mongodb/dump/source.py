@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from struct import Struct
 
 from fastcrc.crc64 import xz
 
@@ -34,13 +35,17 @@ class Tally:
         self.sums[namespace] = (self.sums.get(namespace, 0) + content_sum) % (1 << 64)
 
 
-def content_sum(documents: bytes, ends: Sequence[int]) -> int:
-    """The sum of a CRC-64 of each document: the same in whatever order they come."""
-    total, start = 0, 0
-    for end in ends:
-        total += xz(documents[start:end])
+def content_sum(documents: bytes) -> tuple[int, int]:
+    """The number of consecutive documents, and the sum of a CRC-64 of each: the same in whatever
+    order they come."""
+    length, crc, size = Struct("<i").unpack_from, xz, len(documents)
+    total = start = number = 0
+    while start < size:
+        end = start + length(documents, start)[0]
+        total += crc(documents[start:end])
         start = end
-    return total
+        number += 1
+    return number, total
 
 
 class BackgroundCount:
@@ -54,6 +59,7 @@ class BackgroundCount:
         self._instant = instant
         self._counts: dict[Namespace, int] = {}
         self._failure: Failure | None = None
+        self._is_complete = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="count", daemon=True)
         self._thread.start()
@@ -66,6 +72,7 @@ class BackgroundCount:
                         return
                     concern = self._instant.read_concern
                     self._counts[item.data] = count(self._connection, item.data, concern, session)
+            self._is_complete = True
         except (WireError, OSError) as error:
             text = f"collections were replaced while they were counted: {error_text(error)}"
             changed = error_code(error) in CHANGED
@@ -74,9 +81,12 @@ class BackgroundCount:
             )
 
     def result(self) -> Mapping[Namespace, int]:
+        """Raises the reason when not every collection could be counted."""
         self._thread.join()
         if self._failure is not None:
             raise self._failure
+        if not self._is_complete:
+            raise EvidenceMissing("the documents were not counted to the end")
         return self._counts
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ import json
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
@@ -26,12 +26,15 @@ from holdfast.engines.mongodb.dump.archive import (
     Meta,
     Namespace,
     Run,
+    require_few,
 )
 
 _FILE = re.compile(
     r"(?:.*/)?(?P<database>[^/]+)/(?P<base>[^/]+?)\.(?P<kind>bson|metadata\.json)(?P<gz>\.gz)?"
 )
-_PASSED_OVER = re.compile(r"(?:.*/)?(?:prelude\.json|oplog\.bson)(?:\.gz)?|(?:.*/)?\.[^/]*")
+_OPLOG = re.compile(r"(?:.*/)?oplog\.bson(?:\.gz)?")
+_PASSED_OVER = re.compile(r"(?:.*/)?prelude\.json(?:\.gz)?|(?:.*/)?\.[^/]*")
+_MAX_HEADER_BYTES = 1 << 20
 _MAX_METADATA_BYTES = 16 << 20
 _PIECE_BYTES = 1 << 20
 _length = Struct("<i").unpack_from
@@ -50,31 +53,42 @@ class File:
 def is_directory(head: bytes) -> bool:
     """Whether a tar begins like a directory of mongodump, as far as `head` goes."""
     with (
-        suppress(tarfile.TarError, EOFError, OSError),
-        tarfile.open(fileobj=io.BytesIO(head), mode="r:") as tar,
+        suppress(tarfile.TarError, EOFError, OSError, ValueError),
+        tarfile.open(fileobj=io.BytesIO(head), mode="r:", tarinfo=_Entry) as tar,
     ):
         for member in tar:
-            if member.isfile() and _FILE.fullmatch(member.name):
+            if (
+                member.isfile()
+                and not _OPLOG.fullmatch(member.name)
+                and _FILE.fullmatch(member.name)
+            ):
                 return True
-            if member.isfile() and not _PASSED_OVER.fullmatch(member.name):
+            if member.isfile() and not (
+                _PASSED_OVER.fullmatch(member.name) or _OPLOG.fullmatch(member.name)
+            ):
                 return False
     return False
 
 
 def files(plain: Iterator[bytes]) -> Iterator[File]:
-    """The files of a directory in the order of the tar; the chunks of one before the next.
+    """The files of a directory in the order of the tar; the chunks of one before the next. The
+    dump's own oplog comes as in an archive: a collection `oplog` of no database.
 
     EvidenceMissing if the tar is damaged, cut off or holds something else.
     """
     stream = _Readable(plain)
     names: set[str] = set()
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Entry) as tar:
             for member in tar:
                 names.add(member.name.removesuffix(".gz"))
+                require_few(len(names), 0)
                 if not member.isfile() or _PASSED_OVER.fullmatch(member.name):
                     continue
                 match = _FILE.fullmatch(member.name)
+                if _OPLOG.fullmatch(member.name):
+                    yield File("", "oplog", is_metadata=False, chunks=iter(()))
+                    continue
                 if match is None:
                     raise EvidenceMissing(
                         f"the tar archive holds {member.name!r} beside a directory of mongodump"
@@ -83,18 +97,24 @@ def files(plain: Iterator[bytes]) -> Iterator[File]:
                 chunks = read_chunks(content, member.name, zipped=bool(match["gz"]))
                 is_metadata = match["kind"] != "bson"
                 yield File(unquote(match["database"]), match["base"], is_metadata, chunks)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise EvidenceMissing(f"the tar archive is damaged or cut off: {error}") from error
     while stream.read(_PIECE_BYTES):
         pass
     if stream.last.strip(b"\0"):
         raise EvidenceMissing("the tar archive is cut off: it does not come to its end mark")
+    require_no_collection_oplog(names)
+
+
+def require_no_collection_oplog(names: Set[str]) -> None:
+    """EvidenceMissing when a collection has the name of the dump's own oplog, among file names
+    without `.gz`."""
     for name in names:
         folder = name.removesuffix("oplog.metadata.json")
         if folder != name and f"{folder}oplog.bson" in names:
             raise EvidenceMissing(
                 f"the collection `oplog` in {folder} has the name of mongodump's own oplog, which"
-                " is passed over: import an archive (mongodump --archive) instead"
+                " is left out: import an archive (mongodump --archive) instead"
             )
 
 
@@ -117,7 +137,7 @@ def read_meta(file: File) -> Meta:
             raise EvidenceMissing(f"the definition of {file.base} is too long")
     try:
         document: object = json.loads(text or b"{}")
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # text that is no UTF-8, too
         raise EvidenceMissing(f"the definition of {file.base} cannot be read: {error}") from error
     fields = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
     name = str(fields.get("collectionName") or unquote(file.base))
@@ -152,14 +172,17 @@ class Directory:
     def __init__(self) -> None:
         self._metas: dict[tuple[str, str], Meta] = {}
         self._bare: dict[tuple[str, str], Meta] = {}
+        self._definition_bytes = 0
 
     def learn(self, file: File) -> None:
         """Reads a definition; a file of documents only says that there is one."""
         key = (file.database, file.base)
         if file.is_metadata:
             self._metas[key] = read_meta(file)
+            self._definition_bytes += len(self._metas[key].metadata)
         else:
             self._bare[key] = Meta(file.database, unquote(file.base), "{}")
+        require_few(len(self._metas) + len(self._bare), self._definition_bytes)
 
     @property
     def metas(self) -> list[Meta]:
@@ -192,6 +215,17 @@ def contents(first: Iterator[bytes], again: Iterator[bytes]) -> tuple[list[Meta]
                 yield from runs(file, directory.namespace(file.database, file.base))
 
     return directory.metas, documents()
+
+
+class _Entry(tarfile.TarInfo):
+    """An entry of a tar. Headers that a tar may have of any length are refused when they are long:
+    they are read into memory."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if not self.isfile() and self.size > _MAX_HEADER_BYTES:
+            raise tarfile.HeaderError(f"a header of {self.size} bytes")
+        processed: tarfile.TarInfo = cast("Any", super())._proc_member(tar)
+        return processed
 
 
 class _Readable(io.RawIOBase):

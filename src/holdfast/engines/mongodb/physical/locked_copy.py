@@ -10,11 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from holdfast.domain.errors import AddonUnavailable, NotSupported
-from holdfast.engines.mongodb.client.connection import Connection, Refusal
+from holdfast.engines.mongodb.client.connection import Connection, Refusal, WireError
 from holdfast.engines.mongodb.hosting.server import KEY_FILE, LOCKED, started_at, unlock
 from holdfast.engines.mongodb.physical import watchdog
 from holdfast.kit.processes.guard import Guard
@@ -54,9 +54,13 @@ class LockedCopy:
         return size
 
     def complete(
-        self, connection: Connection, size: int, count: Callable[[], Mapping[str, int]]
+        self,
+        connection: Connection,
+        size: int,
+        count: Callable[[Callable[[int], None]], Mapping[str, int]],
     ) -> None:
-        """Copies again what has changed, under the lock, and lets `count` fill `documents`.
+        """Copies again what has changed, under the lock, and lets `count` fill `documents`: it
+        calls what it is given for each collection.
 
         NotSupported when that takes too long.
         """
@@ -77,7 +81,7 @@ class LockedCopy:
                 names.add(name)
                 if self._copied.get(name) != _state(path):
                     self._copy(path, hurry)
-            self.documents = count()
+            self.documents = count(hurry)
         self.locked_ms = int((time.monotonic() - began) * 1000)
         for name in self._copied.keys() - names:  # dropped meanwhile
             (self._target / name).unlink(missing_ok=True)
@@ -124,7 +128,8 @@ def _state(path: Path) -> State:
 def locked(connection: Connection, directory: Path, seconds: float) -> Generator[float]:
     """Locks the server against writes; yields when that began.
 
-    `seconds` is the time after which the watchdog unlocks it, whatever we do. The file `LOCKED`
+    `seconds` is the time after which the watchdog unlocks it, whatever we do: it ends before only
+    when the server is known to be unlocked. The file `LOCKED`
     says whose lock it is, for the case that the watchdog dies with us.
     """
     address = connection.address
@@ -139,7 +144,7 @@ def locked(connection: Connection, directory: Path, seconds: float) -> Generator
         }
     )
     command = Command([sys.executable, watchdog.__file__], env={watchdog.SETTINGS: settings})
-    note = directory / LOCKED
+    note, may_be_locked = directory / LOCKED, False
     with tempfile.TemporaryFile() as output:
         guardian = start_detached(command, output)
         try:
@@ -149,20 +154,30 @@ def locked(connection: Connection, directory: Path, seconds: float) -> Generator
                     raise AddonUnavailable("the watchdog of the snapshot does not start")
                 time.sleep(0.01)
             note.write_text(f"{os.getpid()} {started_at(os.getpid())}\n")
-            began = time.monotonic()
+            began, may_be_locked = time.monotonic(), True
             try:
                 connection.command("admin", {"fsync": 1, "lock": True})
+            except Refusal:
+                may_be_locked = False
+                raise
+            try:
                 yield began
             except BaseException:
-                unlock(connection)
+                with suppress(WireError):
+                    unlock(connection)
+                    may_be_locked = False
                 raise
             try:
                 connection.command("admin", {"fsyncUnlock": 1})
             except Refusal as error:
+                may_be_locked = False
                 raise NotSupported(
                     f"no snapshot of this server: it was locked for more than {seconds:.0f} s, and"
                     " its writes went on; take dumps"
                 ) from error
+            may_be_locked = False
         finally:
-            guardian.kill()
-            note.unlink(missing_ok=True)
+            # Else the watchdog goes on, and unlocks when its time is over.
+            if not may_be_locked:
+                guardian.kill()
+                note.unlink(missing_ok=True)

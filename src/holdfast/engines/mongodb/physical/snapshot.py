@@ -7,7 +7,7 @@ repository from there, while the server has long been writing again.
 
 import platform
 import shutil
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,10 @@ from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, NotSupported
 from holdfast.domain.units import show_bytes
 from holdfast.engines.mongodb.client import facts
-from holdfast.engines.mongodb.client.connection import Connection, connect
+from holdfast.engines.mongodb.client.connection import Connection, Document, connect
 from holdfast.engines.mongodb.client.server_errors import translated
-from holdfast.engines.mongodb.dump.archive import VIEW
-from holdfast.engines.mongodb.dump.inventory import databases, definitions
+from holdfast.engines.mongodb.dump.archive import BUCKETS, TIME_SERIES, VIEW
+from holdfast.engines.mongodb.dump.inventory import belongs_to_owner, databases
 from holdfast.engines.mongodb.hosting.server import unlock
 from holdfast.engines.mongodb.physical.locked_copy import LockedCopy, files_of
 from holdfast.engines.programs import series
@@ -142,12 +142,19 @@ def _require_room(directory: Path) -> None:
         )
 
 
-def _documents(connection: Connection) -> dict[str, int]:
-    """The number of documents of each collection, as the server keeps it."""
+def _documents(connection: Connection, pause: Callable[[int], None]) -> dict[str, int]:
+    """The number of documents of each collection, as the server keeps it.
+
+    `pause` is called before each. Writes wait meanwhile, so nothing else of a collection is read.
+    """
     counts: dict[str, int] = {}
     for database in databases(connection):
-        for item in definitions(connection, database):
-            if item.type != VIEW:
-                reply = connection.command(database, {"count": item.data[1]})
-                counts[f"{database}.{item.name}"] = int(reply["n"])
+        listing: Document = {"listCollections": 1, "nameOnly": True, "cursor": {}}
+        types = {one["name"]: one["type"] for one in connection.documents(database, listing)}
+        for name, kind in sorted(types.items()):
+            if kind != VIEW and belongs_to_owner(database, name):
+                pause(0)
+                stored = f"{BUCKETS}{name}" if kind == TIME_SERIES else name
+                reply = connection.command(database, {"count": stored})
+                counts[f"{database}.{name}"] = int(reply["n"])
     return counts

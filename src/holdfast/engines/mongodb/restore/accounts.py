@@ -1,116 +1,173 @@
 """Gives a server the users and roles of a dump, and never locks out the caller.
 
-Users are stored credentials that no command creates, so new ones are merged as documents; the merge
-never drops. A user whose `userId` changes loses its sessions, so present ones keep theirs.
+Users are stored credentials that no command creates, so they are written as documents. A user whose
+`userId` changes loses its sessions, so present ones keep theirs. None is removed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from holdfast.contracts.engine import Address
 from holdfast.contracts.local_servers import ADMIN
-from holdfast.engines.mongodb.client.connection import Connection, Document, WireError
+from holdfast.engines.mongodb.client.connection import Connection, Document, WireError, decoded
 from holdfast.engines.mongodb.client.server_errors import UNAUTHORIZED, error_code, error_text
 from holdfast.engines.mongodb.hosting.limits import limited_role, limited_user
-from holdfast.engines.mongodb.restore.ledger import HOME, drop
+from holdfast.engines.mongodb.restore.sealed import HOME, Key, SealedCollection
+from holdfast.kit.seal import Sealer
 
 Say = Callable[[str], None]
 _NO_SUCH = (11, 31)  # user, role
 _ROLE_FIELDS = ("privileges", "roles", "authenticationRestrictions")
-_KEEP_OTHERS: Document = {"drop": False, "writeConcern": {"w": "majority"}}
+_MAX_NAMED = 20
 
 
-def apply(
-    connection: Connection, address: Address, staged_users: str, staged_roles: str, say: Say
-) -> None:
-    """Creates or replaces users and roles as in two collections of `admin`. Repeatable.
+@dataclass(frozen=True)
+class Accounts:
+    """Users and roles as documents of `admin.system.users` and `admin.system.roles`."""
 
-    What the server refuses is said. The user we are, and the owner of a managed server, stay as
-    they are: their passwords belong to the server. There, users and roles get no rights that its
-    owner has not.
+    users: Sequence[Document]
+    roles: Sequence[Document]
+
+
+class KeptAccounts:
+    """Accounts in sealed collections beside the server's own: those of a dump, or the old ones."""
+
+    def __init__(self, connection: Connection, prefix: str, sealer: Sealer) -> None:
+        self._connection = connection
+        self._users = SealedCollection(connection, f"{prefix}users", sealer)
+        self._roles = SealedCollection(connection, f"{prefix}roles", sealer)
+
+    def keep(self, kind: str, documents: Iterator[bytes]) -> None:
+        """Adds documents of `system.users` or `system.roles`; others are passed over."""
+        kept = {"system.users": self._users, "system.roles": self._roles}.get(kind)
+        if kept is not None:
+            entries: list[tuple[Key, bytes]] = [
+                (str(decoded(document)["_id"]), document) for document in documents
+            ]
+            kept.save(entries)
+
+    def accounts(self, say: Say) -> Accounts:
+        """RestoreDiffers if they are not as they were kept."""
+        users = [user for _, user in self._users.documents() if _is_named(user, "user", say)]
+        roles = [role for _, role in self._roles.documents() if _is_named(role, "role", say)]
+        return Accounts(users, roles)
+
+
+def _is_named(document: Mapping[str, Any], kind: str, say: Say) -> bool:
+    """Whether an account is stored under its own name: else it would replace another one."""
+    name, database, key = document.get(kind), document.get("db"), document["_id"]
+    if isinstance(name, str) and isinstance(database, str) and key == f"{database}.{name}":
+        return True
+    say(f"{kind} {key!r} is left out: it is stored under the name of another one")
+    return False
+
+
+@dataclass(frozen=True)
+class AccountPlan:
+    """What `apply` does: users and roles that are new, and those that change."""
+
+    new: Accounts
+    changed: Accounts
+
+    @property
+    def created(self) -> Mapping[str, Sequence[Sequence[str]]]:
+        """Those that are new, by the command that drops them."""
+        return {
+            "dropUser": [[user["user"], user["db"]] for user in self.new.users],
+            "dropRole": [[role["role"], role["db"]] for role in self.new.roles],
+        }
+
+
+def plan(connection: Connection, address: Address, accounts: Accounts, say: Say) -> AccountPlan:
+    """What giving the server these accounts means; nothing if we may not read its own.
+
+    The user we are, with its roles, and the owner of a managed server stay as they are: their
+    passwords belong to the server. There, users and roles get no rights that its owner has not.
     """
     try:
-        present = {user["_id"]: user for user in _documents(connection, "system.users")}
-        roles = {role["_id"] for role in _documents(connection, "system.roles")}
+        users, roles = (
+            {account["_id"]: account for account in connection.documents(HOME, {"find": name})}
+            for name in ("system.users", "system.roles")
+        )
     except WireError as error:
         if error_code(error) != UNAUTHORIZED:
             raise
         say(f"users and roles stay as they are: our user may not read them ({error_text(error)})")
-        return
-    staged = _documents(connection, staged_roles)
-    if address.owner is not None:
-        staged = [limited_role(role) for role in staged]
-    login = _login(connection)
+        return AccountPlan(Accounts([], []), Accounts([], []))
+    login: Document = connection.command(HOME, {"connectionStatus": 1})["authInfo"]
+    own_users = {(user["user"], user["db"]) for user in login["authenticatedUsers"]}
+    own_users.add((address.user, HOME))
     # What we may do now we must still be able to do when the old data is dropped.
     own_roles = {(role["role"], role["db"]) for role in login["authenticatedUserRoles"]}
-    staged = [role for role in staged if (role["role"], role["db"]) not in own_roles]
-    apply_roles(connection, staged, roles, say)
-    own = _own_users(login, address)
-    users = [
-        user
-        for user in _documents(connection, staged_users)
-        if (user["user"], user["db"]) not in own and user["user"] not in (address.owner, ADMIN)
+    wanted_users = [
+        user if address.owner is None else limited_user(user)
+        for user in accounts.users
+        if (user["user"], user["db"]) not in own_users
+        and user["user"] not in (address.owner, ADMIN)
     ]
-    if address.owner is not None:
-        users = [limited_user(user) for user in users]
-    merge_users(
-        connection, [user for user in users if user["_id"] not in present], staged_users, say
+    wanted_roles = [
+        role if address.owner is None else limited_role(role)
+        for role in accounts.roles
+        if (role["role"], role["db"]) not in own_roles
+    ]
+    changed_users: list[Document] = []
+    for user in wanted_users:
+        old = users.get(user["_id"])
+        if old is not None:
+            identity = {"userId": old["userId"]} if "userId" in old else {}
+            changed_users += [{**user, **identity}] if {**user, **identity} != old else []
+    return AccountPlan(
+        Accounts(
+            [user for user in wanted_users if user["_id"] not in users],
+            [role for role in wanted_roles if role["_id"] not in roles],
+        ),
+        Accounts(
+            changed_users,
+            [role for role in wanted_roles if roles.get(role["_id"], role) != role],
+        ),
     )
-    for user in users:
-        if user["_id"] in present:
-            old = present[user["_id"]]
-            document = {**user, **({"userId": old["userId"]} if "userId" in old else {})}
-            if document != old:
-                replace_user(connection, document, say)
+
+
+def announce(planned: AccountPlan, say: Say) -> None:
+    """Names the accounts that are there already and will become those of the backup."""
+    for kind, accounts in (("users", planned.changed.users), ("roles", planned.changed.roles)):
+        names = [str(account["_id"]) for account in accounts]
+        if names:
+            more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+            say(
+                f"{kind} that the server has, and that become those of the backup:"
+                f" {', '.join(names[:_MAX_NAMED])}{more}"
+            )
+
+
+def apply(connection: Connection, planned: AccountPlan, say: Say) -> None:
+    """Creates and changes what is planned. Repeatable. What the server refuses is said."""
+    present = {role["_id"] for role in planned.changed.roles}
+    apply_roles(connection, [*planned.new.roles, *planned.changed.roles], present, say)
+    for user in (*planned.new.users, *planned.changed.users):
+        try:
+            update: Document = {"q": {"_id": user["_id"]}, "u": user, "upsert": True}
+            connection.write(HOME, {"update": "system.users", "updates": [update]})
+        except WireError as error:
+            if not error_code(error):
+                raise
+            say(f"user {user['_id']} is not made as it was: {error_text(error)}")
 
 
 def drop_accounts(
     connection: Connection, accounts: Mapping[str, Sequence[Sequence[str]]], say: Say
 ) -> None:
-    """Drops users and roles, each given as its name and its database: see `new_accounts`."""
+    """Drops users and roles, each given as its name and its database: see `AccountPlan.created`."""
     for verb, names in accounts.items():
         for name, database in names:
             try:
-                connection.command(database, {verb: name})
+                connection.write(database, {verb: name})
             except WireError as error:
+                if not error_code(error):
+                    raise
                 if error_code(error) not in _NO_SUCH:
                     say(f"{database}.{name} stays: {error_text(error)}")
-
-
-def new_accounts(
-    connection: Connection, address: Address, staged_users: str, staged_roles: str
-) -> Mapping[str, Sequence[Sequence[str]]]:
-    """Users and roles that `apply` would create, by the command that drops them."""
-    users = {user["_id"] for user in _documents(connection, "system.users")}
-    roles = {role["_id"] for role in _documents(connection, "system.roles")}
-    own = {*_own_users(_login(connection), address), (address.owner, HOME)}
-    return {
-        "dropUser": [
-            [user["user"], user["db"]]
-            for user in _documents(connection, staged_users)
-            if user["_id"] not in users and (user["user"], user["db"]) not in own
-        ],
-        "dropRole": [
-            [role["role"], role["db"]]
-            for role in _documents(connection, staged_roles)
-            if role["_id"] not in roles
-        ],
-    }
-
-
-def _login(connection: Connection) -> Document:
-    """The users as which we are logged in, and their roles, inherited ones too."""
-    login: Document = connection.command(HOME, {"connectionStatus": 1})["authInfo"]
-    return login
-
-
-def _own_users(login: Document, address: Address) -> set[tuple[str, str]]:
-    users = login["authenticatedUsers"]
-    return {(user["user"], user["db"]) for user in users} | {(address.user, HOME)}
-
-
-def _documents(connection: Connection, collection: str) -> list[Document]:
-    return list(connection.documents(HOME, {"find": collection, "sort": {"_id": 1}}))
 
 
 def apply_roles(connection: Connection, roles: list[Document], present: set[Any], say: Say) -> None:
@@ -122,7 +179,7 @@ def apply_roles(connection: Connection, roles: list[Document], present: set[Any]
             verb = "updateRole" if role["_id"] in present else "createRole"
             fields = {name: role[name] for name in _ROLE_FIELDS if name in role}
             try:
-                connection.command(role["db"], {verb: role["role"], **fields})
+                connection.write(role["db"], {verb: role["role"], **fields})
             except WireError as error:
                 if not error_code(error):
                     raise
@@ -133,40 +190,3 @@ def apply_roles(connection: Connection, roles: list[Document], present: set[Any]
         waiting = refused
     for role in waiting:
         say(f"role {role['_id']} is not made as it was: {reasons[role['_id']]}")
-
-
-def merge_users(connection: Connection, users: list[Document], staged: str, say: Say) -> None:
-    if not users:
-        return
-    temporary = f"{staged}_new"
-    drop(connection, HOME, temporary)
-    try:
-        connection.command(HOME, {"insert": temporary, "documents": users})
-        merge: Document = {
-            "_mergeAuthzCollections": 1,
-            "tempUsersCollection": f"{HOME}.{temporary}",
-            "tempRolesCollection": "",
-            "db": "",
-            **_KEEP_OTHERS,
-        }
-        connection.command(HOME, merge)
-    except WireError as error:
-        if not error_code(error):
-            raise
-        names = ", ".join(str(user["_id"]) for user in users[:5])
-        say(f"{len(users)} users are not made ({names}): {error_text(error)}")
-    finally:
-        drop(connection, HOME, temporary)
-
-
-def replace_user(connection: Connection, user: Document, say: Say) -> None:
-    update: Document = {"q": {"_id": user["_id"]}, "u": user}
-    try:
-        reply = connection.command(HOME, {"update": "system.users", "updates": [update]})
-    except WireError as error:
-        if not error_code(error):
-            raise
-        say(f"user {user['_id']} stays as it is: {error_text(error)}")
-        return
-    if errors := reply.get("writeErrors"):
-        say(f"user {user['_id']} stays as it is: {errors[0].get('errmsg')}")

@@ -2,24 +2,27 @@
 
 A ledger goes with collections that wait to be put in place: those that a restore staged, or the old
 ones that it set aside. A collection is in place when its name has the UUID that the ledger names,
-so that each step of a swap can be repeated.
+so that each step of a swap can be repeated. Its entries are sealed: else those who may write
+`admin` could have us move collections anywhere.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.engines.mongodb.client.connection import Connection
+import bson
+
+from holdfast.domain.errors import RestoreDiffers
+from holdfast.engines.mongodb.client.connection import Connection, Document
 from holdfast.engines.mongodb.dump import metadata
 from holdfast.engines.mongodb.dump.archive import Meta
 from holdfast.engines.mongodb.dump.metadata import Definition
+from holdfast.engines.mongodb.restore.sealed import HOME, Key, SealedCollection
+from holdfast.kit.seal import Sealer
 
-HOME = "admin"
-"""Database of ledgers: the only one that no restore replaces."""
-_MAJORITY = {"w": "majority"}
-_STATE = "state"
-_ENTRIES_PER_COMMAND = 100
-STAGED, MOVING, MOVED = "staged", "moving", "moved"
+_STATE, _ENTRIES = "state", "entries"
+STAGED, MOVING, DONE, MOVED = "staged", "moving", "done", "moved"
+"""Phases of a restore's ledger, and MOVED of one whose old data was put back."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,15 @@ class Placement:
 class Ledger:
     """The ledger of one restore. Call `phase` first: other methods need its collection."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, sealer: Sealer) -> None:
         self._connection = connection
+        self._entries = SealedCollection(connection, name, sealer)
         self.name = name
 
     def write(self, plan: Sequence[Placement], **state: object) -> None:
         """Writes the plan, and last the state that makes it count."""
         self.close()
-        entries: list[tuple[object, Mapping[str, object]]] = []
+        entries: list[tuple[Key, bytes]] = []
         for number, placement in enumerate(plan):
             meta = placement.definition.meta()
             fields = {
@@ -63,34 +67,28 @@ class Ledger:
                 "beside": placement.beside,
                 "uuid": placement.uuid,
             }
-            entries.append((number, fields))
-        for start in range(0, len(entries), _ENTRIES_PER_COMMAND):
-            self._save(entries[start : start + _ENTRIES_PER_COMMAND])
-        self._save([(_STATE, state)])
+            entries.append((number, bson.encode(fields)))
+        self._entries.save(entries)
+        self._save_state({**state, _ENTRIES: len(entries)})
 
-    def _save(self, entries: Sequence[tuple[object, Mapping[str, object]]]) -> None:
-        updates = [
-            {"q": {"_id": key}, "u": {"$set": fields}, "upsert": True} for key, fields in entries
-        ]
-        command = {"update": self.name, "updates": updates, "writeConcern": _MAJORITY}
-        self._connection.command(HOME, command)
+    def _save_state(self, state: Mapping[str, object]) -> None:
+        self._entries.save([(_STATE, bson.encode(state))])
 
     def change(self, **state: object) -> None:
-        self._save([(_STATE, state)])
+        self._save_state({**self.state, **state})
 
     @property
     def state(self) -> Mapping[str, Any]:
         """The fields of the state; empty if there is no ledger, or an unfinished one."""
-        find = {"find": self.name, "filter": {"_id": _STATE}}
-        return next(self._connection.documents(HOME, find), dict[str, Any]())
+        return dict(self._entries.documents({"_id": _STATE})).get(_STATE, {})
 
     @property
     def phase(self) -> str:
         return str(self.state.get("phase", ""))
 
     def plan(self) -> list[Placement]:
-        find = {"find": self.name, "filter": {"_id": {"$type": "number"}}, "sort": {"_id": 1}}
-        return [
+        """RestoreDiffers when entries are missing."""
+        plan = [
             Placement(
                 metadata.parse(
                     Meta(entry["database"], entry["name"], entry["metadata"], entry["type"])
@@ -98,34 +96,38 @@ class Ledger:
                 entry["beside"],
                 entry["uuid"],
             )
-            for entry in self._connection.documents(HOME, find)
+            for _, entry in self._entries.documents({"_id": {"$type": "number"}})
         ]
+        if len(plan) != self.state.get(_ENTRIES):
+            raise RestoreDiffers(f"entries of {HOME}.{self.name} on the server are missing")
+        return plan
 
     def mark_filled(self, name: str) -> None:
         """Records that a collection that cannot be renamed has all its documents."""
-        update = {
-            "q": {"_id": _STATE},
-            "u": {"$addToSet": {"filled": name}},
-        }
-        command = {"update": self.name, "updates": [update], "writeConcern": _MAJORITY}
-        self._connection.command(HOME, command)
+        self.change(filled=[*self.state.get("filled", ()), name])
 
     def close(self) -> None:
         drop(self._connection, HOME, self.name)
 
 
-def uuids(connection: Connection, database: str) -> dict[str, str]:
-    """The UUID of each collection and view of a database, in hex; empty for views."""
+def uuids(connection: Connection, database: str, *names: str) -> dict[str, str]:
+    """The UUID of each collection and view of a database, in hex; empty for views.
+
+    With `names` these alone: servers find them without a look at all others.
+    """
+    listing: Document = {"listCollections": 1, "cursor": {}}
+    if names:
+        listing["filter"] = {"name": {"$in": list(names)}}
     return {
         entry["name"]: bytes(entry.get("info", {}).get("uuid") or b"").hex()
-        for entry in connection.documents(database, {"listCollections": 1, "cursor": {}})
+        for entry in connection.documents(database, listing)
     }
 
 
 def drop(connection: Connection, database: str, name: str) -> None:
     """Drops a collection or view; none there is success."""
-    if name in uuids(connection, database):
-        connection.command(database, {"drop": name})
+    if name in uuids(connection, database, name):
+        connection.write(database, {"drop": name})
 
 
 def collections_of_prefix(connection: Connection, prefix: str) -> Iterator[tuple[str, str]]:

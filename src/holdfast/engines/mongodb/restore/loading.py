@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
 
@@ -16,17 +15,19 @@ from holdfast.engines.mongodb.client.connection import (
     Connection,
     Document,
     RawDocument,
+    RefusedDocuments,
     WireError,
 )
 from holdfast.engines.mongodb.client.server_errors import error_code, error_text
 from holdfast.engines.mongodb.dump import metadata
+from holdfast.engines.mongodb.dump.archive import BUCKETS, MALFORMED
 from holdfast.engines.mongodb.dump.inventory import SYSTEM_CODE
 
 _MAX_BATCH_BYTES = 8 << 20
 _MAX_BATCH_DOCUMENTS = 50_000
 _UNKNOWN_FIELD = 40415
 _WIRE_5_1 = 14
-_ZERO_TIMESTAMP = re.compile(rb"\x11[^\0]+\0\0{8}")
+_ZERO_TIMESTAMP = re.compile(rb"\x11[^\0]*\0\0{8}")
 _ZERO = Timestamp(0, 0)
 _LENIENT: "CodecOptions[RawBSONDocument]" = CodecOptions(
     document_class=RawBSONDocument,
@@ -86,47 +87,55 @@ class Loader:
             self._sent = self._sender.submit(self.insert, batch)
 
     def insert(self, batch: list[RawDocument]) -> None:
-        database, collection = self._namespace
         command: Document = {
-            "insert": collection,
+            "insert": self._namespace[1],
             "documents": batch,
             "ordered": self._ordered,
-            "writeConcern": {"w": 1},
         }
-        if collection != SYSTEM_CODE:  # where it needs a right that hardly any role has
-            command["bypassDocumentValidation"] = True
         timed = [item for item in batch if has_zero_timestamp(item.raw)]
         if timed:
             # A server replaces these by its clock unless it is told not to.
             try:
-                reply = self._run({**command, "bypassEmptyTsReplacement": True})
+                self._run({**command, "bypassEmptyTsReplacement": True})
                 timed = []
             except WireError as error:
                 if error_code(error) != _UNKNOWN_FIELD:
                     raise
-                reply = self._run(command)
+                self._run(command)
         else:
-            reply = self._run(command)
-        if errors := reply.get("writeErrors"):
-            first = errors[0]
-            raise RestoreDiffers(
-                f"the server refused {len(errors)} documents of {database}: {first.get('errmsg')}"
-            )
+            self._run(command)
         for item in timed:
             self.replace_document(item)
 
     def replace_document(self, item: RawDocument) -> None:
         """Gives an inserted document its zero timestamps again."""
         _, collection = self._namespace
-        identity = RawBSONDocument(item.raw, _LENIENT)["_id"]
+        try:
+            identity = RawBSONDocument(item.raw, _LENIENT)["_id"]
+        except MALFORMED as error:
+            raise RestoreDiffers(
+                f"a document of {collection} with a timestamp of zero has no _id"
+            ) from error
         literal = [{"$replaceRoot": {"newRoot": {"$literal": item}}}]
         update: Document = {"q": {"_id": {"$eq": identity}}, "u": literal}
-        reply = self._run({"update": collection, "updates": [update], "writeConcern": {"w": 1}})
-        if errors := reply.get("writeErrors"):
-            raise RestoreDiffers(f"a timestamp of zero is lost: {errors[0].get('errmsg')}")
+        reply = self._run({"update": collection, "updates": [update]})
+        if reply["n"] != 1:
+            raise RestoreDiffers(f"a timestamp of zero in {collection} is lost")
 
     def _run(self, command: Document) -> Document:
-        return self._connection.command(self._namespace[0], command)
+        """Writes into the collection. RestoreDiffers when the server refuses a document."""
+        database, collection = self._namespace
+        command["writeConcern"] = {"w": 1}
+        # For `system.js` it needs a right that hardly any role has. Servers rely on the form of
+        # buckets, and strangers may have made these.
+        if collection != SYSTEM_CODE and not collection.startswith(BUCKETS):
+            command["bypassDocumentValidation"] = True
+        try:
+            return self._connection.write(database, command)
+        except RefusedDocuments as error:
+            raise RestoreDiffers(
+                f"the server refused documents of {database}: {error_text(error)}"
+            ) from error
 
 
 def has_zero_timestamp(document: bytes) -> bool:
@@ -136,7 +145,7 @@ def has_zero_timestamp(document: bytes) -> bool:
     try:
         fields: Any = RawBSONDocument(document, _LENIENT)
         return any(fields[name] == _ZERO for name in fields)
-    except BSONError:
+    except MALFORMED:
         return False
 
 
@@ -157,7 +166,7 @@ def create_indexes(
         return []
     command: Document = {"createIndexes": collection, "indexes": specs}
     try:
-        connection.command(database, command)
+        connection.write(database, command)
     except WireError as error:
         if not error_code(error):
             raise

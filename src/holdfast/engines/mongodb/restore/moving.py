@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from bson.binary import Binary
 
 from holdfast.contracts.engine import Attempt
+from holdfast.domain.errors import RestoreDiffers
 from holdfast.engines.mongodb.client.connection import Connection, Document, WireError
 from holdfast.engines.mongodb.client.server_errors import NOT_FOUND, error_code, error_text
 from holdfast.engines.mongodb.dump import metadata
-from holdfast.engines.mongodb.dump.archive import BUCKETS, TIME_SERIES, VIEW
+from holdfast.engines.mongodb.dump.archive import BUCKETS, COLLECTION, TIME_SERIES, VIEW
 from holdfast.engines.mongodb.dump.batches import batches, offsets
 from holdfast.engines.mongodb.dump.inventory import SYSTEM_CODE, definitions
 from holdfast.engines.mongodb.dump.metadata import Definition
-from holdfast.engines.mongodb.restore.ledger import HOME, Ledger, Placement, drop, uuids
+from holdfast.engines.mongodb.restore.ledger import Ledger, Placement, drop, uuids
 from holdfast.engines.mongodb.restore.loading import Loader, create_indexes, harmless_expiry
+from holdfast.engines.mongodb.restore.sealed import HOME
 from holdfast.kit.processes.guard import Guard
 
 _WIRE_6_0 = 17
@@ -67,16 +69,15 @@ class Mover:
         self._attempt.confirm()
 
     def place(self, placement: Placement, old: Placement | None) -> None:
-        definition, database, name = placement.definition, placement.database, placement.name
-        if definition.type == TIME_SERIES or name == SYSTEM_CODE:
+        database, name, buckets = placement.database, placement.name, f"{BUCKETS}{placement.name}"
+        if not is_renamed(placement.definition):
             self.fill(placement, old)
             return
-        if uuids(self._connection, database).get(name) == placement.uuid:
+        if uuids(self._connection, database, name).get(name) == placement.uuid:
             return
         if old is not None and (self._keep or old.definition.type == TIME_SERIES):
             self.make_room(old)
-        present = uuids(self._connection, database)
-        if f"{BUCKETS}{name}" in present:
+        if buckets in uuids(self._connection, database, buckets):
             drop(self._connection, database, name)
         self._rename(database, placement.beside, name)
 
@@ -85,30 +86,40 @@ class Mover:
         definition, database, name = placement.definition, placement.database, placement.name
         if f"{database}.{name}" in self._filled:
             return
+        self._require_beside(placement)
         if old is not None:
             self.make_room(old)
         if name == SYSTEM_CODE:
             self._delete_all(database, name)
         else:
             drop(self._connection, database, name)
-            self._connection.command(database, metadata.create_command(name, definition))
+            self._connection.write(database, metadata.create_command(name, definition))
         copy_documents(self._connection, database, placement.beside, definition.data[1])
+        # By its name a collection that is gone reads as empty.
+        self._require_beside(placement)
         if name != SYSTEM_CODE:
             specs = metadata.index_specs(definition)
             for spec, reason in create_indexes(self._connection, database, name, specs):
                 self._attempt.say(f"index {spec['name']} of {database}.{name}: {reason}")
         self._ledger.mark_filled(f"{database}.{name}")
 
+    def _require_beside(self, placement: Placement) -> None:
+        """Raises RestoreDiffers when the copy is gone that a collection is to be filled from."""
+        if not uuids(self._connection, placement.database, placement.beside):
+            name = f"{placement.database}.{placement.name}"
+            raise RestoreDiffers(f"the copy beside of {name} is gone: it cannot be put in place")
+
     def make_room(self, old: Placement) -> None:
         """Removes a collection that leaves, or sets it aside."""
         definition, database, name = old.definition, old.database, old.name
         if definition.type == VIEW:
             return
-        present = uuids(self._connection, database)
+        stored = definition.data[1]
+        present = uuids(self._connection, database, stored)
         if definition.type == TIME_SERIES:
-            if present.get(definition.data[1]) == definition.uuid:
+            if present.get(stored) == definition.uuid:
                 self._set_copy_aside(old)
-                self._connection.command(database, {"drop": name})
+                self._connection.write(database, {"drop": name})
         elif name == SYSTEM_CODE:
             self._set_copy_aside(old)
             self._delete_all(database, name)
@@ -120,13 +131,13 @@ class Mover:
             for command in metadata.expiries(old.beside, definition, expiry):
                 self._run_or_say(old, command)
         else:
-            self._connection.command(database, {"drop": name, **self._identity(definition)})
+            self._connection.write(database, {"drop": name, **self._identity(definition)})
 
     def _set_copy_aside(self, old: Placement) -> None:
         mark = f"{_ASIDE}{old.database}.{old.name}"
         if self._keep and mark not in self._filled:
             drop(self._connection, old.database, old.beside)
-            self._connection.command(old.database, {"create": old.beside})
+            self._connection.write(old.database, {"create": old.beside})
             copy_documents(self._connection, old.database, old.definition.data[1], old.beside)
             self._ledger.mark_filled(mark)
             self._filled.add(mark)
@@ -144,18 +155,17 @@ class Mover:
             "renameCollection": f"{database}.{name}",
             "to": f"{database}.{final}",
             "dropTarget": True,
-            "writeConcern": {"w": "majority"},
             **(identity or {}),
         }
-        self._connection.command(HOME, command)
+        self._connection.write(HOME, command)
 
     def _delete_all(self, database: str, name: str) -> None:
         deletion: Document = {"q": {}, "limit": 0}
-        self._connection.command(database, {"delete": name, "deletes": [deletion]})
+        self._connection.write(database, {"delete": name, "deletes": [deletion]})
 
     def _run_or_say(self, placement: Placement, command: Document) -> None:
         try:
-            self._connection.command(placement.database, command)
+            self._connection.write(placement.database, command)
         except WireError as error:
             if not error_code(error):
                 raise
@@ -172,7 +182,7 @@ class Mover:
                 is_same = key in planned and is_same_view(planned[key], definition)
                 if definition.type == VIEW and key in going and not is_same:
                     self.may_go_on()
-                    self._connection.command(database, {"drop": definition.name})
+                    self._connection.write(database, {"drop": definition.name})
 
     def create_views(self, views: Sequence[Definition]) -> None:
         """Creates views in rounds, because they may need each other."""
@@ -181,11 +191,11 @@ class Mover:
             refused: list[tuple[Definition, str]] = []
             for view in waiting:
                 self.may_go_on()
-                if view.name in uuids(self._connection, view.database):
+                if view.name in uuids(self._connection, view.database, view.name):
                     continue
                 try:
                     command = metadata.create_command(view.name, view)
-                    self._connection.command(view.database, command)
+                    self._connection.write(view.database, command)
                 except WireError as error:
                     if not error_code(error):
                         raise
@@ -195,6 +205,11 @@ class Mover:
                     self._attempt.say(f"view {view.database}.{view.name} is not made: {reason}")
                 return
             waiting = [view for view, _ in refused]
+
+
+def is_renamed(definition: Definition) -> bool:
+    """Whether it comes into its place by a rename, with the UUID that it was staged with."""
+    return definition.type == COLLECTION and definition.name != SYSTEM_CODE
 
 
 def is_same_view(planned: Definition, present: Definition) -> bool:

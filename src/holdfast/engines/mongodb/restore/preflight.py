@@ -18,6 +18,7 @@ WRITING = (
     *("listIndexes", "collStats"),
 )
 _MAX_NAME_BYTES = 63
+_MAX_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def check_space(case: Case) -> Iterator[str]:
 def series(version: str) -> tuple[int, ...]:
     """The first two numbers of a version; empty if it has none."""
     parts = version.split(".")[:2]
-    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else ()
+    known = all(part.isdecimal() and len(part) <= _MAX_DIGITS for part in parts)
+    return tuple(map(int, parts)) if known else ()
 
 
 CHECKS = (check_version, check_primary, check_names, check_privileges, check_space)

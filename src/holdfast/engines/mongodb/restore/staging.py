@@ -26,8 +26,10 @@ from holdfast.engines.mongodb.dump.archive import (
 )
 from holdfast.engines.mongodb.dump.inventory import SYSTEM_CODE, count, merge
 from holdfast.engines.mongodb.dump.metadata import Definition
+from holdfast.engines.mongodb.restore import accounts
+from holdfast.engines.mongodb.restore.accounts import KeptAccounts
 from holdfast.engines.mongodb.restore.ledger import (
-    HOME,
+    DONE,
     STAGED,
     Ledger,
     Placement,
@@ -36,11 +38,13 @@ from holdfast.engines.mongodb.restore.ledger import (
     uuids,
 )
 from holdfast.engines.mongodb.restore.loading import Loader, create_indexes, harmless_expiry
+from holdfast.engines.mongodb.restore.sealed import HOME
+from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.patience import patient
 
-USERS, ROLES = "users", "roles"
-_STAGED_ACCOUNTS = {"system.users": USERS, "system.roles": ROLES}
+_MAX_REPEAT_MS = 24 * 3600 * 1000
+"""A swap may be repeated by a worker that does not know that it was done, for as long as this."""
 _MAX_OPEN_LOADERS = 4  # as many collections as the stock tool dumps at a time
 
 Contents = tuple[Sequence[Meta], Iterator[Run]]
@@ -74,6 +78,7 @@ class Staging:
     def stage(self, connection: Connection, fetch: Fetch) -> Inventory:
         take_over(connection, self._attempt)
         drop_staged(connection, self._attempt)
+        drop_done_ledgers(connection, self._attempt)
         self.warn_of_small_oplog(connection)
         plan: list[Placement] = []
         for member in self._dump.members:
@@ -88,7 +93,9 @@ class Staging:
             if placement.definition.type != VIEW
         ]
         views = [one.definition for one in plan if one.definition.type == VIEW]
-        ledger = Ledger(connection, staging_names.ledger_database(self._attempt))
+        ledger = Ledger(
+            connection, staging_names.ledger_database(self._attempt), self._attempt.sealer
+        )
         ledger.write(
             plan, phase=STAGED, databases=sorted({placement.database for placement in plan})
         )
@@ -103,14 +110,15 @@ class Staging:
         return definition
 
     def stage_accounts(self, connection: Connection, plain: Iterator[bytes]) -> None:
-        """Loads users and roles into collections beside those of the server."""
-        reader = Reader(plain)
-        prefix = staging_names.stage_prefix(self._attempt)
-        for run in reader.runs():
-            staged = _STAGED_ACCOUNTS.get(run.namespace[1])
-            if staged is not None and run.namespace[0] == HOME:
-                with Loader(connection, HOME, f"{prefix}{staged}") as loader:
-                    loader.add(run.documents())
+        """Keeps users and roles beside those of the server, and names those that will change."""
+        kept = KeptAccounts(
+            connection, staging_names.stage_prefix(self._attempt), self._attempt.sealer
+        )
+        for run in Reader(plain).runs():
+            if run.namespace[0] == HOME:
+                kept.keep(run.namespace[1], run.documents())
+        say = self._attempt.say
+        accounts.announce(accounts.plan(connection, self._address, kept.accounts(say), say), say)
 
     def load_member(
         self, connection: Connection, member: Member, fetch: Fetch, first: int
@@ -156,7 +164,7 @@ class Staging:
         if definition.type == TIME_SERIES or definition.name == SYSTEM_CODE:
             plain = Definition(database, definition.name)
         try:
-            connection.command(database, metadata.create_command(beside, plain))
+            connection.write(database, metadata.create_command(beside, plain))
         except WireError as error:
             if not error_code(error):
                 raise
@@ -169,7 +177,7 @@ class Staging:
         if definition.type == VIEW:
             drop(connection, database, beside)
             return Placement(definition, "", "")
-        return Placement(definition, beside, uuids(connection, database)[beside])
+        return Placement(definition, beside, uuids(connection, database, beside)[beside])
 
     def with_indexes(self, connection: Connection, placement: Placement) -> Placement:
         """Builds the indexes beside. Those that the server refuses leave the definition.
@@ -184,7 +192,7 @@ class Staging:
         if is_series:
             target = f"{staging_names.stage_prefix(self._attempt)}trial"
             drop(connection, definition.database, target)
-            connection.command(definition.database, metadata.create_command(target, definition))
+            connection.write(definition.database, metadata.create_command(target, definition))
         specs = metadata.index_specs(definition, harmless_expiry(connection))
         refused = create_indexes(connection, definition.database, target, specs)
         if is_series:
@@ -247,3 +255,14 @@ def drop_staged(connection: Connection, attempt: Attempt) -> bool:
     for database, name in sorted(staged, key=lambda item: item[1].endswith(staging_names.LEDGER)):
         drop(connection, database, name)
     return bool(staged)
+
+
+def drop_done_ledgers(connection: Connection, attempt: Attempt) -> None:
+    """Drops ledgers of restores that ended so long ago that nothing repeats their swaps."""
+    for name in uuids(connection, HOME):
+        if name.startswith(staging_names.STAGE) and name.endswith(staging_names.LEDGER):
+            with suppress(RestoreDiffers):  # of another installation
+                state = Ledger(connection, name, attempt.sealer).state
+                age = SystemClock().now() - int(state.get("doneAt", 0))
+                if state.get("phase") == DONE and age > _MAX_REPEAT_MS:
+                    drop(connection, HOME, name)

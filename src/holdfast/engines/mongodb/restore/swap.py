@@ -9,17 +9,24 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from holdfast.contracts.engine import Address, Attempt, Dump
+from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import Failure, RestoreDiffers
 from holdfast.engines import staging_names
-from holdfast.engines.mongodb.client.connection import Connection, WireError, connect
-from holdfast.engines.mongodb.client.server_errors import UNAUTHORIZED, error_code, translated
+from holdfast.engines.mongodb.client.connection import (
+    LONG_ANSWER_SECONDS,
+    Connection,
+    connect,
+    decoded,
+)
+from holdfast.engines.mongodb.client.server_errors import translated
 from holdfast.engines.mongodb.dump import sessions
-from holdfast.engines.mongodb.dump.archive import VIEW
+from holdfast.engines.mongodb.dump.archive import VIEW, Run
+from holdfast.engines.mongodb.dump.batches import batches, offsets
 from holdfast.engines.mongodb.dump.inventory import databases, definitions
 from holdfast.engines.mongodb.restore import accounts
+from holdfast.engines.mongodb.restore.accounts import KeptAccounts
 from holdfast.engines.mongodb.restore.ledger import (
-    HOME,
+    DONE,
     MOVED,
     MOVING,
     STAGED,
@@ -29,35 +36,50 @@ from holdfast.engines.mongodb.restore.ledger import (
     drop,
     uuids,
 )
-from holdfast.engines.mongodb.restore.moving import Mover, copy_documents
-from holdfast.engines.mongodb.restore.staging import ROLES, USERS, drop_staged, take_over
+from holdfast.engines.mongodb.restore.moving import Mover, is_renamed
+from holdfast.engines.mongodb.restore.sealed import HOME
+from holdfast.engines.mongodb.restore.staging import drop_staged, take_over
+from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
 
-_LIVE_ACCOUNTS = {USERS: "system.users", ROLES: "system.roles"}
 _MAX_NAMED = 5
 
 
-def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
-    """Moves the staged data in place and completes it. Repeatable; the ledger goes last."""
+def swap(address: Address, attempt: Attempt, guard: Guard) -> None:
+    """Moves the staged data in place and completes it. Repeatable: the ledger stays and says that
+    all is done, until a restore a day later, an undo, or the end of the old data."""
     with _exclusive(address, attempt, guard) as connection:
-        ledger = Ledger(connection, staging_names.ledger_database(attempt))
-        if not ledger.phase:
-            require_done(connection, dump, attempt)
+        ledger = _staged_ledger(connection, attempt)
+        phase = ledger.phase
+        if not phase:
+            raise RestoreDiffers("nothing is staged for this restore on the server")
+        if phase == DONE:
             attempt.say("the swap was done before")
+            name_replaced(connection, ledger.plan(), attempt)
+            clear_staged(connection, ledger, attempt)
             return
-        if ledger.phase == STAGED:
+        if phase == STAGED:
             begin(connection, address, ledger, attempt)
         complete(connection, address, ledger, attempt, guard)
+
+
+def _staged_ledger(connection: Connection, attempt: Attempt) -> Ledger:
+    return Ledger(connection, staging_names.ledger_database(attempt), attempt.sealer)
+
+
+def _old_ledger(connection: Connection, op: str, attempt: Attempt) -> Ledger:
+    """The ledger of what restore `op` set aside."""
+    return Ledger(connection, staging_names.old_ledger_database(op), attempt.sealer)
 
 
 @contextmanager
 def _exclusive(
     address: Address, attempt: Attempt, guard: Guard | None = None
 ) -> Generator[Connection]:
-    """A connection of the only attempt that may act."""
-    name = sessions.application(attempt)
+    """A connection of the only attempt that may act. Without a guard commands have a time limit."""
+    name, limit = sessions.application(attempt), None if guard else LONG_ANSWER_SECONDS
     with (
-        connect(address, answer_seconds=None, name=name) as connection,
+        connect(address, answer_seconds=limit, name=name) as connection,
         translated(address, guard),
     ):
         release = guard.adopt(connection.cut) if guard else None
@@ -84,11 +106,8 @@ def begin(connection: Connection, address: Address, ledger: Ledger, attempt: Att
     if not attempt.keep_others:
         affected |= set(databases(connection))
     _drop_prefix(connection, staging_names.old_prefix(attempt.op))
-    old = Ledger(connection, staging_names.old_ledger_database(attempt.op))
-    new_accounts: Mapping[str, Sequence[Sequence[str]]] = {}
-    if attempt.keep_old:
-        new_accounts = set_accounts_aside(connection, address, attempt)
-    old.write(
+    new_accounts = set_accounts_aside(connection, address, attempt)
+    _old_ledger(connection, attempt.op, attempt).write(
         _leaving(connection, affected, staging_names.old_prefix(attempt.op)),
         phase="",
         databases=sorted(affected),
@@ -111,19 +130,27 @@ def _leaving(connection: Connection, affected: set[str], prefix: str) -> list[Pl
 def set_accounts_aside(
     connection: Connection, address: Address, attempt: Attempt
 ) -> Mapping[str, Sequence[Sequence[str]]]:
-    """Copies users and roles for an undo; returns those that the restore will create."""
-    prefix, stage = staging_names.old_prefix(attempt.op), staging_names.stage_prefix(attempt)
-    try:
-        for key, live in _LIVE_ACCOUNTS.items():
-            connection.command(HOME, {"create": f"{prefix}{key}"})
-            copy_documents(connection, HOME, live, f"{prefix}{key}")
-        users, roles = f"{stage}{USERS}", f"{stage}{ROLES}"
-        return accounts.new_accounts(connection, address, users, roles)
-    except WireError as error:
-        if error_code(error) != UNAUTHORIZED:
-            raise
-        attempt.say("an undo could not bring back users: our user may not read them")
+    """Keeps the users and roles that the restore will change, for an undo; returns those that it
+    will create. RestoreDiffers if what is staged of them was changed."""
+    staged = KeptAccounts(connection, staging_names.stage_prefix(attempt), attempt.sealer)
+    planned = accounts.plan(connection, address, staged.accounts(attempt.say), attempt.say)
+    if not attempt.keep_old:
         return {}
+    old = KeptAccounts(connection, staging_names.old_prefix(attempt.op), attempt.sealer)
+    changed = {"system.users": planned.changed.users, "system.roles": planned.changed.roles}
+    with connection.logical_session() as session:
+        for kind, documents in changed.items():
+            names = {str(document["_id"]) for document in documents}
+            old.keep(
+                kind,
+                (
+                    document
+                    for batch in batches(connection, session, HOME, kind)
+                    for document in Run((HOME, kind), batch, offsets(batch)).documents()
+                    if str(decoded(document)["_id"]) in names
+                ),
+            )
+    return planned.created
 
 
 def complete(
@@ -136,27 +163,44 @@ def complete(
     """All that a swap does once the ledger says `moving`."""
     plan = ledger.plan()
     keep = bool(ledger.state.get("keepOld")) and attempt.keep_old
-    old = Ledger(connection, staging_names.old_ledger_database(attempt.op))
+    old = _old_ledger(connection, attempt.op, attempt)
     leaving = old.plan()
     Mover(connection, ledger, attempt, guard, keep=keep).run(plan, leaving)
     names = sorted({placement.database for placement in plan})
     attempt.say(f"in place: {', '.join(names) or 'nothing, as in the backup'}")
     for name in sorted({one.database for one in leaving} - set(names)):
         attempt.say(f"database {name} is not in the backup and is dropped")
-    stage = staging_names.stage_prefix(attempt)
-    if f"{stage}{USERS}" in uuids(connection, HOME):
-        users, roles = f"{stage}{USERS}", f"{stage}{ROLES}"
-        accounts.apply(connection, address, users, roles, attempt.say)
+    staged = KeptAccounts(connection, staging_names.stage_prefix(attempt), attempt.sealer)
+    planned = accounts.plan(connection, address, staged.accounts(attempt.say), attempt.say)
+    accounts.apply(connection, planned, attempt.say)
     if keep:
         old.change(phase=STAGED)
     else:
         _drop_prefix(connection, staging_names.old_prefix(attempt.op))
+    ledger.change(phase=DONE, doneAt=SystemClock().now())
+    clear_staged(connection, ledger, attempt)
+
+
+def clear_staged(connection: Connection, ledger: Ledger, attempt: Attempt) -> None:
+    """Drops what this and older attempts staged, but the ledger."""
     for database, name in collections_of_prefix(
         connection, staging_names.stages_prefix(attempt.op)
     ):
         if name != ledger.name and staging_names.is_older_stage(name, attempt):
             drop(connection, database, name)
-    ledger.close()
+
+
+def name_replaced(connection: Connection, plan: Sequence[Placement], attempt: Attempt) -> None:
+    """Names collections that are no longer those that the swap put in place."""
+    replaced = [
+        f"{one.database}.{one.name}"
+        for one in plan
+        if is_renamed(one.definition)
+        and uuids(connection, one.database, one.name).get(one.name) != one.uuid
+    ]
+    if replaced:
+        names = ", ".join(replaced[:_MAX_NAMED])
+        attempt.say(f"{len(replaced)} collections were replaced since then: {names}")
 
 
 def _drop_prefix(connection: Connection, prefix: str, ledger: str = "") -> None:
@@ -166,29 +210,13 @@ def _drop_prefix(connection: Connection, prefix: str, ledger: str = "") -> None:
             drop(connection, database, name)
 
 
-def require_done(connection: Connection, dump: Dump, attempt: Attempt) -> None:
-    """RestoreDiffers unless the missing ledger means that all is done."""
-    prefix = staging_names.stage_prefix(attempt)
-    if next(collections_of_prefix(connection, prefix), None) is not None:
-        raise RestoreDiffers("what was staged is no longer whole")
-    expected = {(table.database, table.name) for table in dump.inventory.tables}
-    missing = [
-        f"{database}.{name}"
-        for database in {database for database, _ in expected}
-        for name in {name for owner, name in expected if owner == database}
-        - uuids(connection, database).keys()
-    ]
-    if missing:
-        raise RestoreDiffers("nothing is staged, and what was to be restored is not there")
-
-
 def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
     """Puts the old data of restore `op` back and drops the restored data.
 
     The ledger stays for repetitions; `drop_aside` removes it.
     """
     with _exclusive(address, attempt, guard) as connection:
-        ledger = Ledger(connection, staging_names.old_ledger_database(op))
+        ledger = _old_ledger(connection, op, attempt)
         state = ledger.state
         if not state:
             raise RestoreDiffers("nothing of this restore is set aside on the server any more")
@@ -206,19 +234,22 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         ]
         Mover(connection, ledger, attempt, guard, keep=False).run(plan, leaving)
         prefix = staging_names.old_prefix(op)
-        if f"{prefix}{USERS}" in uuids(connection, HOME):
-            users, roles = f"{prefix}{USERS}", f"{prefix}{ROLES}"
-            accounts.apply(connection, address, users, roles, attempt.say)
-            accounts.drop_accounts(connection, state.get("newAccounts", {}), attempt.say)
+        old = KeptAccounts(connection, prefix, attempt.sealer).accounts(attempt.say)
+        accounts.apply(
+            connection, accounts.plan(connection, address, old, attempt.say), attempt.say
+        )
+        accounts.drop_accounts(connection, state.get("newAccounts", {}), attempt.say)
         ledger.change(phase=MOVED)
         attempt.say(f"back in place: {', '.join(sorted({one.database for one in plan}))}")
         _drop_prefix(connection, prefix, ledger.name)
+        _drop_prefix(connection, staging_names.stages_prefix(op))
 
 
 def drop_aside(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
     """Removes the old data of restore `op`; the ledger goes last."""
     with _exclusive(address, attempt, guard) as connection:
         ledger = staging_names.old_ledger_database(op)
+        _drop_prefix(connection, staging_names.stages_prefix(op))
         _drop_prefix(connection, staging_names.old_prefix(op), ledger)
         drop(connection, HOME, ledger)
 
@@ -227,11 +258,14 @@ def discard(address: Address, attempt: Attempt) -> str:
     """Undoes an attempt whose data has not moved; completes one whose data has begun to."""
     try:
         with _exclusive(address, attempt) as connection:
-            ledger = Ledger(connection, staging_names.ledger_database(attempt))
+            ledger = _staged_ledger(connection, attempt)
             if ledger.phase == MOVING:
                 unmade: list[str] = []
                 quiet = replace(attempt, say=unmade.append, keep_old=False)
                 complete(connection, address, ledger, quiet, None)
+            if ledger.phase == DONE:
+                drop_staged(connection, attempt)
+                _drop_prefix(connection, staging_names.old_prefix(attempt.op))
                 return "the restored data is in place; the old data is gone"
             staged = drop_staged(connection, attempt)
             _drop_prefix(connection, staging_names.old_prefix(attempt.op))

@@ -13,10 +13,10 @@ from holdfast.views.dashboard.timeline import RANGES, Growth, Timeline, growth, 
 from holdfast.web import live
 from holdfast.web.frame import frame_of
 from holdfast.web.pages.addons.addon import Place, place, together
-from holdfast.web.pages.overview import TONES, WORDS
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewing
 from holdfast.web.showing import charts, exports
+from holdfast.web.showing.tiles import TONES, WORDS
 
 router = APIRouter()
 

@@ -211,14 +211,40 @@ async def _replace(at: Place, schedule: str, body: dict[str, Any]) -> Answer:
     return await at.calls.ask("PATCH", at.path(), {"backupSchedules": bodies})
 
 
+@router.post(f"{_SCHEDULE}/pause")
+async def pause(
+    request: Request, posted: Posting, project: str, addon: str, schedule: str
+) -> Response:
+    at = place(request, posted.viewer.caller, project, addon)
+    body = without_empty({"reason": str(posted.form.get("reason", "")).strip()})
+    answer = await at.calls.ask("POST", at.path("backup-schedules", schedule, "pause"), body)
+    return await _done(request, posted.viewer, at, schedule, answer)
+
+
+@router.post(f"{_SCHEDULE}/resume")
+async def resume(
+    request: Request, posted: Posting, project: str, addon: str, schedule: str
+) -> Response:
+    at = place(request, posted.viewer.caller, project, addon)
+    answer = await at.calls.ask("POST", at.path("backup-schedules", schedule, "resume"), {})
+    return await _done(request, posted.viewer, at, schedule, answer)
+
+
 @router.post(f"{_SCHEDULE}/delete")
 async def delete(
     request: Request, posted: Posting, project: str, addon: str, schedule: str
 ) -> Response:
     at = place(request, posted.viewer.caller, project, addon)
     answer = await at.calls.ask("DELETE", at.path("backup-schedules", schedule))
-    if not answer.ok:
-        shown = await at.calls.get(at.path("backup-schedules", schedule))
-        refused = _form_of(shown).refuse(answer)
-        return await _form_page(request, posted.viewer, at, refused, shown, answer.status)
-    return RedirectResponse(f"{at.url}#sch", 303)
+    return await _done(request, posted.viewer, at, schedule, answer)
+
+
+async def _done(
+    request: Request, viewer: Viewer, at: Place, schedule: str, answer: Answer
+) -> Response:
+    """Back to the addon's schedules, or the schedule's page with what the API says."""
+    if answer.ok:
+        return RedirectResponse(f"{at.url}#sch", 303)
+    shown = await at.calls.get(at.path("backup-schedules", schedule))
+    refused = _form_of(shown).refuse(answer)
+    return await _form_page(request, viewer, at, refused, shown, answer.status)
