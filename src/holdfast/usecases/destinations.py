@@ -29,6 +29,10 @@ def _public(credentials: Credentials) -> dict[str, Any]:
     return credentials.model_dump(exclude={"secret_key"})
 
 
+_OWN_WORDS = ("platform", "new")
+"""`platform` names the platform store in paths; `new` is the page that adds a destination."""
+
+
 def _seal(context: Context, destination_id: str, credentials: Credentials) -> str:
     secret = Secret(credentials.secret_key.get_secret_value())
     return context.services.sealer.seal(secret, destinations.context(destination_id))
@@ -52,6 +56,9 @@ def add(
 ) -> Destination:
     """Adds a destination. `settings`: what probing the service found out about it."""
     identifier = slug(form.name)
+    if identifier in _OWN_WORDS:
+        problem = f"{identifier!r} is a word of Holdfast's own addresses; choose another"
+        raise Invalid(f"name: {problem}", {"name": problem})
     existing = destinations.find(context.session, identifier)
     if existing is not None:
         raise name_taken("a backup destination", identifier)
