@@ -46,7 +46,6 @@ from holdfast.kit import ids
 from holdfast.kit.locks import join
 from holdfast.kit.processes.memory import keep_memory_steady
 from holdfast.kit.steady_clock import Steadiness
-from holdfast.settings import Settings
 from holdfast.usecases.running_jobs import Running
 
 log = logging.getLogger(__name__)
@@ -72,11 +71,6 @@ _CLEAN_SECONDS = 5.0
 _DRILL_SECONDS = 10.0
 _SCHEDULE_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 10.0
-
-
-def _lanes(settings: Settings, node: str) -> dict[str, int]:
-    drills = {DRILL_LANE: settings.drills} if settings.drills else {}
-    return {ANY_LANE: settings.concurrency, node: settings.concurrency, **drills}
 
 
 class SchedulerProcess:
@@ -160,11 +154,11 @@ class WorkerProcess:
         self._pulse.round()
         for loop in self._beating:
             loop.start()
-        tools.queue.run_worker(
-            self._worker,
-            self._runner.run,
-            _lanes(self._parts.settings, tools.node),
-        )
+        settings = self._parts.settings
+        lanes = {ANY_LANE: settings.concurrency, tools.node: settings.concurrency}
+        if settings.drills:
+            lanes[DRILL_LANE] = settings.drills
+        tools.queue.run_worker(self._worker, self._runner.run, lanes)
         if self._alone:
             self._reaper.reap_departed()
             self._reaper.find_lost()

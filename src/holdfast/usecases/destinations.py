@@ -63,7 +63,13 @@ def add(
     if existing is not None:
         raise name_taken("a backup destination", identifier)
     _require_own_address(context, form.credentials, form.prefix)
-    owner = _owner(context, form.project_id)
+    project_id, visible = form.project_id, context.caller.projects
+    if project_id is None and visible is not None:  # a token of one project adds for it
+        if len(visible) != 1:
+            problem = "is required: the token is restricted to several projects"
+            raise Invalid(f"projectId {problem}", {"projectId": problem})
+        (project_id,) = visible
+    owner = None if project_id is None else _project(context, project_id, "projectId")
     destination = Destination(
         id=identifier,
         name=form.name,
@@ -80,17 +86,6 @@ def add(
     context.session.add(destination)
     context.session.flush()
     return destination
-
-
-def _owner(context: Context, project_id: str | None) -> int | None:
-    """The key of the owning project; None: the installation. A token of one project adds for it."""
-    visible = context.caller.projects
-    if project_id is None and visible is not None:
-        if len(visible) != 1:
-            problem = "is required: the token is restricted to several projects"
-            raise Invalid(f"projectId {problem}", {"projectId": problem})
-        (project_id,) = visible
-    return None if project_id is None else _project(context, project_id, "projectId")
 
 
 def _project(context: Context, project_id: str, path: str) -> int:

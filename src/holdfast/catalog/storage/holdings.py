@@ -133,7 +133,7 @@ _PRESENT: Any = (
         Copy.retention,
         Copy.marked,
         Copy.review,
-        Backup.status.label("whole"),
+        Backup.status.label("backup_status"),
         type_coerce(Backup.retained, Integer),
         Backup.source,
         Backup.id,
@@ -146,14 +146,17 @@ _PRESENT: Any = (
 
 
 def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holding:
-    (_, key, backup_pk, destination_pk, status, expires, lost, objects, *rest) = row
-    (size, retention, marked, review, whole, retained, source, backup, created) = rest
-    proven = lost is None and objects is not None
+    (_, key, backup_pk, destination_pk, status, expires, lost, objects, *columns) = row
+    (size, retention, marked, review, backup_status, retained, source, backup, created) = columns
+    if status == Status.COMPLETED:
+        state = State.GOOD if lost is None and objects is not None else State.LOST
+    else:  # an additional copy that was never made shares the backup's fate
+        state = _ENDS.get(Status(status)) or _ENDS.get(Status(backup_status)) or State.MAKING
     copy = HeldCopy(
         key,
         backup_pk,
         destination_pk,
-        _state(status, whole, proven=proven),
+        state,
         expires,
         bool(retained),
         backup_pk in in_use,
@@ -161,13 +164,6 @@ def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holdi
     )
     when = due.get(key) if marked is not None else None
     return Holding(copy, backup, status, size, created, retention, objects, marked, review, when)
-
-
-def _state(status: str, whole: str, *, proven: bool) -> State:
-    """The state of a copy. An additional copy that was never made shares the backup's fate."""
-    if status == Status.COMPLETED:
-        return State.GOOD if proven else State.LOST
-    return _ENDS.get(Status(status)) or _ENDS.get(Status(whole)) or State.MAKING
 
 
 def _within(rows: Any, addon_pks: Collection[int] | None) -> Any:

@@ -221,24 +221,23 @@ def judge_observations(session: ReadSession, judgement: Judgement, now: int) -> 
             continue  # it was removed since
         bad = [observation for observation in observed if observation.problem is not None]
         if bad:
-            subject = _subject(word, source, stores)
+            match word:
+                case "store":
+                    is_platform = source == PLATFORM
+                    subject = (
+                        "the platform store" if is_platform else f"store {stores[int(source)]}"
+                    )
+                case "disk":
+                    subject = f"the disk of {source}"
+                case "protection":
+                    subject = "the protection of addons"
+                case _:
+                    subject = f"host {source}"
             since = min(observation.since for observation in bad)
             kind, reason = _KINDS[word], bad[0].problem or ""
             judgement.symptoms.append(Symptom(kind, source, subject, reason, since))
         else:
             judgement.over.add(cause_of(_KINDS[word], source))
-
-
-def _subject(word: str, source: str, stores: Mapping[int, str]) -> str:
-    match word:
-        case "store":
-            return "the platform store" if source == PLATFORM else f"store {stores[int(source)]}"
-        case "disk":
-            return f"the disk of {source}"
-        case "protection":
-            return "the protection of addons"
-        case _:
-            return f"host {source}"
 
 
 def judge_lives(judgement: Judgement, lives: Mapping[Kind, str | None], now: int) -> None:

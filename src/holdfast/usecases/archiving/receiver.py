@@ -278,14 +278,14 @@ class Receiver:
     def _store(self, segment: _Open, end: int, vitals: Vitals | None = None) -> None:
         """Has [cut, end) stored, or the whole segment when it is full."""
         line = segment.line
-        whole = len(segment.data) == line.segment
-        start = segment.start if whole else segment.cut
+        is_full = len(segment.data) == line.segment
+        start = segment.start if is_full else segment.cut
         plain = bytes(segment.data[start - segment.start : end - segment.start])
         piece = ArchivePiece(
             line_pk=line.pk,
             start=start,
             end=end,
-            whole=whole,
+            whole=is_full,
             clock=vitals.clock if vitals else None,
             first=segment.first,
             last=segment.last,
