@@ -171,6 +171,9 @@ export interface ArchiveView {
   checkedAt?: string;
   behindBytes?: number;
   slackBytes?: number;
+  openGap?: OpenArchiveGap;
+  oldLogGoesAt?: string;
+  oldLogStays?: string;
 }
 export interface ArchiveWindow {
   startTimestamp: string;
@@ -829,6 +832,10 @@ export interface OccurrenceView {
   lateSeconds?: number;
   backup?: CausedBackup;
 }
+export interface OpenArchiveGap {
+  startTimestamp: string;
+  reason: string;
+}
 export interface OpinionForm {
   passed: boolean;
   note?: string;
@@ -999,6 +1006,7 @@ export interface RecoveryForm {
   targetTimestamp?: string;
   beforeTransaction?: string;
   withTransaction?: string;
+  targetPosition?: string;
   inclusive?: boolean;
 }
 export interface RecoveryKit {

@@ -37,18 +37,15 @@ def end_live_pages(app: object) -> None:
 
 def settings_in_force(settings: Settings) -> list[SettingLine]:
     """Every setting for people: secrets, and addresses that may hold one, are left out."""
-    return [
-        SettingLine(
+    lines: list[SettingLine] = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        is_secret = isinstance(value, Secret) or (name == "database_url" and value)
+        line = SettingLine(
             name=f"HOLDFAST_{name.upper()}",
-            value=_shown(name, getattr(settings, name)),
+            value="(set)" if is_secret else "" if value is None else str(value),
             source="default" if name not in settings.model_fields_set else "set",
             description=field.description or "",
         )
-        for name, field in Settings.model_fields.items()
-    ]
-
-
-def _shown(name: str, value: object) -> str:
-    if isinstance(value, Secret) or (name == "database_url" and value):
-        return "(set)"
-    return "" if value is None else str(value)
+        lines.append(line)
+    return lines

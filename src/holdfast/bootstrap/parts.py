@@ -107,9 +107,26 @@ class Parts:
 
     @cached_property
     def _platform_store(self) -> ObjectStore:
+        """The store with the mark file that identifies its directory.
+
+        The mark is made at first use and recorded in the catalogue. StoreUnavailable for an empty
+        directory when the catalogue has backups there: the disk is probably not mounted.
+        """
         kind, options = config.platform_store(self.settings)
         if kind == "local":
-            options = {**options, "mark": self._platform_mark(Path(str(options["directory"])))}
+            directory = Path(str(options["directory"]))
+            with self.catalog.read() as session:
+                mark = store_marks.get(session, store_marks.PLATFORM)
+                used = store_marks.is_platform_used(session)
+            if mark is None:
+                if used and read_mark(directory) is None and not holds_objects(directory):
+                    raise StoreUnavailable(
+                        f"the store is not there: {directory} is empty, but backups are kept in"
+                        " it; is it mounted?"
+                    )
+                with self.catalog.write() as session:
+                    mark = store_marks.keep(session, store_marks.PLATFORM, make_mark(directory))
+            options = {**options, "mark": mark}
         return self._measured(open_store(kind, self._spooled(kind, options)), PLATFORM)
 
     @cached_property
@@ -118,25 +135,6 @@ class Parts:
 
     def _measured(self, store: ObjectStore, name: str) -> ObjectStore:
         return MeasuredStore(store, Meter(name, self.clock))
-
-    def _platform_mark(self, directory: Path) -> str:
-        """The content of the mark file that identifies the platform store's directory.
-
-        Made at first use and recorded in the catalogue. StoreUnavailable for an empty directory
-        when the catalogue has backups there: the disk is probably not mounted.
-        """
-        with self.catalog.read() as session:
-            mark = store_marks.get(session, store_marks.PLATFORM)
-            used = store_marks.is_platform_used(session)
-        if mark is not None:
-            return mark
-        if used and read_mark(directory) is None and not holds_objects(directory):
-            raise StoreUnavailable(
-                f"the store is not there: {directory} is empty, but backups are kept in it; is it"
-                " mounted?"
-            )
-        with self.catalog.write() as session:
-            return store_marks.keep(session, store_marks.PLATFORM, make_mark(directory))
 
     def store(self, destination_pk: int | None) -> ObjectStore:
         """The destination's store; None: the platform's own."""

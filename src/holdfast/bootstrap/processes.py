@@ -14,6 +14,7 @@ from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.work import workers
 from holdfast.daemons.alarms.observer import SchedulerBeat
 from holdfast.daemons.archiving.archivist import Archivist
+from holdfast.daemons.archiving.remover import Remover
 from holdfast.daemons.drills import DrillPlanner, DrillSweeper
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
@@ -45,7 +46,6 @@ from holdfast.kit import ids
 from holdfast.kit.locks import join
 from holdfast.kit.processes.memory import keep_memory_steady
 from holdfast.kit.steady_clock import Steadiness
-from holdfast.settings import Settings
 from holdfast.usecases.running_jobs import Running
 
 log = logging.getLogger(__name__)
@@ -73,11 +73,6 @@ _SCHEDULE_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 10.0
 
 
-def _lanes(settings: Settings, node: str) -> dict[str, int]:
-    drills = {DRILL_LANE: settings.drills} if settings.drills else {}
-    return {ANY_LANE: settings.concurrency, node: settings.concurrency, **drills}
-
-
 class SchedulerProcess:
     """Fires schedules, applies retention, checks stores, and cleans up."""
 
@@ -90,10 +85,13 @@ class SchedulerProcess:
         audit_every = round(parts.settings.audit_every * HOUR_MS)
         read_within = round(parts.settings.read_within * DAY_MS)
         janitor = Janitor(tools, remover(tools, PLANS), policy, steady)
+        pruner = Pruner(tools, policy, steady)
+        remover_of_log = Remover(tools, policy, pruner.is_sound, steady)
         self._loops = [
             Loop("scheduler", _SCHEDULE_SECONDS, self._schedule),
             Loop("janitor", _CLEAN_SECONDS, janitor.round),
-            Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy, steady).round),
+            Loop("pruner", _CLEAN_SECONDS, pruner.round),
+            Loop("archive-remover", _CLEAN_SECONDS, remover_of_log.round),
             Loop(
                 "store-checker", _CLEAN_SECONDS, StoreChecker(tools, audit_every, read_within).round
             ),
@@ -156,11 +154,11 @@ class WorkerProcess:
         self._pulse.round()
         for loop in self._beating:
             loop.start()
-        tools.queue.run_worker(
-            self._worker,
-            self._runner.run,
-            _lanes(self._parts.settings, tools.node),
-        )
+        settings = self._parts.settings
+        lanes = {ANY_LANE: settings.concurrency, tools.node: settings.concurrency}
+        if settings.drills:
+            lanes[DRILL_LANE] = settings.drills
+        tools.queue.run_worker(self._worker, self._runner.run, lanes)
         if self._alone:
             self._reaper.reap_departed()
             self._reaper.find_lost()

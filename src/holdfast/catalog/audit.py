@@ -198,23 +198,23 @@ class Watch:
         for row, first_seen in watched:
             logged, identity = _LOGGED[type(row)], inspect(row).identity
             after = now[type(row)].get(identity[0]) if identity else None
-            before = self._without_others(row, first_seen, after)
+            before = first_seen
+            if before is not None and after is not None and type(row) not in self._updated:
+                # What others changed meanwhile counts as changed before: this caller did not do it.
+                own = self._assigned.get(row, set())
+                before = {key: before[key] if key in own else after[key] for key in after}
             if before != after:
                 project, addon = self._owner_of(row)
                 name = str((after or before or {})[logged.id])
-                shown = _difference(logged, before, after)
+                replaced = MASK
+                if before is not None and after is not None:  # only what changed is shown
+                    changed = [key for key in after if before.get(key) != after[key]]
+                    before = {key: before.get(key) for key in changed}
+                    after = {key: after[key] for key in changed}
+                    replaced = REPLACED
+                shown = _shown(logged, before, MASK), _shown(logged, after, replaced)
                 changes.append(Change(logged.kind, name, project, addon, *shown))
         return changes
-
-    def _without_others(
-        self, row: Table, before: State | None, after: State | None
-    ) -> State | None:
-        """`before`, as if what others changed meanwhile had been so already: that is not this
-        caller's doing."""
-        if before is None or after is None or type(row) in self._updated:
-            return before
-        own = self._assigned.get(row, set())
-        return {name: before[name] if name in own else value for name, value in after.items()}
 
     def _read_now(
         self, table: type[Table], rows: Iterable[tuple[Table, object]]
@@ -263,18 +263,6 @@ def _assigned(row: Table, logged: LoggedTable) -> set[str]:
     columns = (*logged.columns, *logged.secrets, *(["options"] if logged.options else []))
     changed = {name for name in columns if attributes[name].history.has_changes()}
     return changed | set(logged.options if "options" in changed else ())
-
-
-def _difference(
-    logged: LoggedTable, before: State | None, after: State | None
-) -> tuple[Document | None, Document | None]:
-    if before is None or after is None:
-        return _shown(logged, before, MASK), _shown(logged, after, MASK)
-    changed = [name for name in after if before.get(name) != after[name]]
-    return (
-        _shown(logged, {name: before.get(name) for name in changed}, MASK),
-        _shown(logged, {name: after[name] for name in changed}, REPLACED),
-    )
 
 
 def _shown(logged: LoggedTable, state: State | None, mask: str) -> Document | None:

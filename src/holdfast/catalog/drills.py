@@ -230,20 +230,18 @@ def outcomes(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Outc
     by_addon: dict[int, dict[str, Drill]] = {}
     for row in rows:
         by_addon.setdefault(row.addon_pk, {})[row.verdict or ""] = row
-    return {addon_pk: _outcome(found) for addon_pk, found in by_addon.items()}
-
-
-def _outcome(found: Mapping[str, Drill]) -> Outcome:
-    passed, failed = found.get(Verdict.PASSED), found.get(Verdict.FAILED)
-    proven = None
-    if passed is not None:
-        proven = passed.completed or passed.created, int(passed.times.get("restore", 0))
-    failing = None
-    if failed is not None and (passed is None or passed.pk < failed.pk):
-        failing = failed.completed or failed.created, _why(failed)
-    return Outcome(proven, failing)
-
-
-def _why(row: Drill) -> str:
-    failed = [f for f in row.findings if f.get("verdict") == Verdict.FAILED]
-    return "; ".join(f"{f['name']}: {f['found']}" for f in failed)[:500]
+    results: dict[int, Outcome] = {}
+    for addon_pk, by_verdict in by_addon.items():
+        passed, failed = by_verdict.get(Verdict.PASSED), by_verdict.get(Verdict.FAILED)
+        proven = failing = None
+        if passed is not None:
+            proven = passed.completed or passed.created, int(passed.times.get("restore", 0))
+        if failed is not None and (passed is None or passed.pk < failed.pk):
+            reasons = [
+                f"{finding['name']}: {finding['found']}"
+                for finding in failed.findings
+                if finding.get("verdict") == Verdict.FAILED
+            ]
+            failing = failed.completed or failed.created, "; ".join(reasons)[:500]
+        results[addon_pk] = Outcome(proven, failing)
+    return results

@@ -16,7 +16,7 @@ from sqlalchemy.orm import UOWTransaction
 
 from holdfast.catalog import drills
 from holdfast.catalog.database.session import ReadSession, WriteSession
-from holdfast.catalog.database.touched import Touched, take_touched, touch_addon, touch_plan
+from holdfast.catalog.database.touched import take_touched, touch_addon, touch_plan
 from holdfast.catalog.schema import (
     Addon,
     Backup,
@@ -60,17 +60,6 @@ def _note_changes(session: WriteSession, _: UOWTransaction) -> None:
 def _derive(session: WriteSession) -> None:
     session.flush()
     touched = take_touched(session)
-    addon_pks = _addons_of(session, touched)
-    if addon_pks:
-        refresh(session, addon_pks)
-    if plans := touched.plans - addon_pks:
-        _refresh_plans(session, plans)
-    if addon_pks or plans:
-        session.flush()
-        take_touched(session)
-
-
-def _addons_of(session: WriteSession, touched: Touched) -> set[int]:
     addon_pks = set(touched.addons)
     if touched.copies:
         addon_pks.update(session.scalars(select(Copy.addon_pk).where(Copy.pk.in_(touched.copies))))
@@ -79,7 +68,13 @@ def _addons_of(session: WriteSession, touched: Touched) -> set[int]:
         restored = select(Backup.addon_pk).join(Restore, Restore.backup_pk == Backup.pk)
         addon_pks.update(session.scalars(own))
         addon_pks.update(session.scalars(restored.where(Restore.operation.in_(touched.operations))))
-    return addon_pks
+    if addon_pks:
+        refresh(session, addon_pks)
+    if plans := touched.plans - addon_pks:
+        _refresh_plans(session, plans)
+    if addon_pks or plans:
+        session.flush()
+        take_touched(session)
 
 
 def refresh(session: WriteSession, addon_pks: Collection[int], *, all_days: bool = False) -> None:

@@ -66,20 +66,17 @@ def _caller(session: ReadSession, row: Token | None, now: int) -> Caller | None:
         return None
     projects = frozenset(row.projects) if row.projects is not None else None
     caller = Caller(row.id, row.name, row.role, permissions, projects)
-    return caller if row.user_id is None else _within_user(session, caller, row.user_id, now)
-
-
-def _within_user(session: ReadSession, caller: Caller, user_id: str, now: int) -> Caller | None:
-    """A user's token does no more than the user may do now; None when that is nothing."""
-    user = session.scalar(select(User).where(User.id == user_id))
-    permissions = permissions_of(session, user.role) if user is not None else None
-    if user is None or permissions is None or not user.may_sign_in(now):
+    if row.user_id is None:
+        return caller
+    # A user's token does no more than the user may do now.
+    user = session.scalar(select(User).where(User.id == row.user_id))
+    own_permissions = permissions_of(session, user.role) if user is not None else None
+    if user is None or own_permissions is None or not user.may_sign_in(now):
         return None
-    projects = caller.projects
     if user.projects is not None:
         reach = frozenset(user.projects)
         projects = reach if projects is None else reach & projects
-    return replace(caller, permissions=caller.permissions & permissions, projects=projects)
+    return replace(caller, permissions=permissions & own_permissions, projects=projects)
 
 
 def permissions_of(session: ReadSession, role: str) -> frozenset[str] | None:

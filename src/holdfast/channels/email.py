@@ -2,7 +2,6 @@
 
 import smtplib
 import ssl
-from collections.abc import Callable
 from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -58,7 +57,21 @@ class Email(Settings):
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Holdfast-Event"] = message.event
         mail.set_content(message.text)
-        return _translated(lambda: self._deliver(mail))
+        try:
+            return self._deliver(mail)
+        except smtplib.SMTPRecipientsRefused as error:
+            code, text = next(iter(error.recipients.values()))
+            raise _failure(code)(_answered(code, text)) from None
+        except smtplib.SMTPResponseException as error:
+            raise _failure(error.smtp_code)(_answered(error.smtp_code, error.smtp_error)) from None
+        except smtplib.SMTPNotSupportedError as error:
+            raise Permanent(f"the server cannot do this: {error}") from None
+        except smtplib.SMTPException as error:
+            raise Temporary(f"the server broke off: {type(error).__name__}") from None
+        except ssl.SSLError as error:
+            raise Temporary(f"TLS did not work: {error.reason or error}") from None
+        except OSError as error:
+            raise Temporary(f"the server did not answer: {error.strerror or error}") from None
 
     def _deliver(self, mail: EmailMessage) -> str:
         if is_local_service_name(self.host):
@@ -66,7 +79,12 @@ class Email(Settings):
         context = ssl.create_default_context()
         if not self.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        server = self._connect(context)
+        if self.security == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                self.host, self._port, timeout=_TIMEOUT_SECONDS, context=context
+            )
+        else:
+            server = smtplib.SMTP(self.host, self._port, timeout=_TIMEOUT_SECONDS)
         try:
             if self.security == "starttls":
                 server.starttls(context=context)
@@ -82,31 +100,6 @@ class Email(Settings):
         for address, (code, text) in refused.items():
             answer += f"; {address}: {code} {text.decode('utf-8', 'replace')}"
         return answer[:_LONGEST_ANSWER]
-
-    def _connect(self, context: ssl.SSLContext) -> smtplib.SMTP:
-        if self.security == "tls":
-            return smtplib.SMTP_SSL(
-                self.host, self._port, timeout=_TIMEOUT_SECONDS, context=context
-            )
-        return smtplib.SMTP(self.host, self._port, timeout=_TIMEOUT_SECONDS)
-
-
-def _translated(work: Callable[[], str]) -> str:
-    try:
-        return work()
-    except smtplib.SMTPRecipientsRefused as error:
-        code, text = next(iter(error.recipients.values()))
-        raise _failure(code)(_answered(code, text)) from None
-    except smtplib.SMTPResponseException as error:
-        raise _failure(error.smtp_code)(_answered(error.smtp_code, error.smtp_error)) from None
-    except smtplib.SMTPNotSupportedError as error:
-        raise Permanent(f"the server cannot do this: {error}") from None
-    except smtplib.SMTPException as error:
-        raise Temporary(f"the server broke off: {type(error).__name__}") from None
-    except ssl.SSLError as error:
-        raise Temporary(f"TLS did not work: {error.reason or error}") from None
-    except OSError as error:
-        raise Temporary(f"the server did not answer: {error.strerror or error}") from None
 
 
 def _failure(code: int) -> type[Temporary] | type[Permanent]:

@@ -60,18 +60,16 @@ class Webhook(Settings):
         }
         body = json.dumps(document, ensure_ascii=False).encode()
         seconds = str(now // 1000)
+        key = base64.b64decode(self.key.removeprefix(_PREFIX))
+        signed = b".".join((message.id.encode(), seconds.encode(), body))
+        signature = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
         headers = {
             **_JSON,
             "webhook-id": message.id,
             "webhook-timestamp": seconds,
-            "webhook-signature": f"v1,{self._signature(message.id, seconds, body)}",
+            "webhook-signature": f"v1,{signature}",
         }
         return str(post(self.url, body, headers))
-
-    def _signature(self, identifier: str, seconds: str, body: bytes) -> str:
-        key = base64.b64decode(self.key.removeprefix(_PREFIX))
-        signed = b".".join((identifier.encode(), seconds.encode(), body))
-        return base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
 class RawWebhook(Settings):

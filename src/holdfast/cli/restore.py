@@ -136,9 +136,19 @@ def create(
     names, flags = scope.of(session), _FLAGS
     with session.client() as client, naming(**flags):
         origin = source.origin(*names)
-        differences = (
-            _differences(client, names, backup, origin) if options.accept_differences else ()
-        )
+        differences: Sequence[str] = ()
+        if options.accept_differences:  # those that the newest restore of this backup found
+            restores = client.restores.list_of_backup(*names, backup, origin)
+            lists = ((restore.report or {}).get("differences") for restore in restores)
+            differences = next(
+                (cast("list[str]", shown) for shown in lists if isinstance(shown, list) and shown),
+                (),
+            )
+            if not differences:
+                raise typer.BadParameter(
+                    f"no restore of {backup} has shown differences yet: restore it without"
+                    " --accept-differences first"
+                )
         choices = options.choices(names[1], differences)
         started = client.restores.create(*names, backup, origin, choices)
         follow(session, client, (*names, started.restore_id), waiting)
@@ -152,20 +162,6 @@ _FLAGS = {
     "keepOldHours": "--keep-old",
     "locale": "--locale",
 }
-
-
-def _differences(
-    client: Client, which: tuple[str, str], backup: str, origin: Origin | None
-) -> Sequence[str]:
-    """Returns the differences that the newest restore of this backup into this addon found."""
-    for restore in client.restores.list_of_backup(*which, backup, origin):
-        differences = (restore.report or {}).get("differences")
-        if isinstance(differences, list) and differences:
-            return cast("list[str]", differences)
-    raise typer.BadParameter(
-        f"no restore of {backup} has shown differences yet: restore it without"
-        " --accept-differences first"
-    )
 
 
 def follow(session: Session, client: Client, which: tuple[str, str, str], waiting: Waiting) -> None:

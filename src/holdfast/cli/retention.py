@@ -11,7 +11,7 @@ from holdfast.cli.session.options import InAddon, Limit
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.when import until
-from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding, Hold, PlannedCopy
+from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding, Hold
 
 app = noun("Retention: what is kept and what goes, when, and why.")
 
@@ -43,12 +43,12 @@ def plan(
     """Show what will be deleted, when and why; and why the rest is kept. Changes nothing."""
     with session.client() as client:
         plans = list(client.retention.plan(project, addon))
-        held = client.retention.held()
+        held = None if session.printer.machine else client.retention.held()
     if going:
         for number, whole in enumerate(plans):
             copies = [copy for copy in whole.copies if copy.deletes_at]
             plans[number] = whole.model_copy(update={"copies": copies})
-    if session.printer.machine:
+    if held is None:
         session.printer.rows([plan for plan in plans if plan.copies or not going], {})
         return
     columns = {"ADDON": "addon", "BACKUP": "backupId", "AT": "place", "SIZE": "size"}
@@ -65,20 +65,18 @@ def _rows(addon_plan: AddonPlan) -> Iterator[Document]:
         reasons = list(copy.reasons)
         if copy.deletion is not None and copy.deletion.last_error:
             reasons.append(f"tried {copy.deletion.tries} times: {copy.deletion.last_error}")
+        moment = "never by itself"
+        if copy.deletes_at:
+            moment = f"{_short(copy.deletes_at)} ({until(copy.deletes_at)})"
+        elif copy.earliest_at:
+            moment = f"not before {_short(copy.earliest_at)}"
         yield {
             **copy.document(),
             "addon": f"{addon_plan.project.id}/{addon_plan.addon.id}{suffix}",
             "place": copy.destination_id or "(server)",
-            "when": _when(copy),
+            "when": moment,
             "why": "; ".join(reasons),
         }
-
-
-def _when(copy: PlannedCopy) -> str:
-    if copy.deletes_at:
-        return f"{_short(copy.deletes_at)} ({until(copy.deletes_at)})"
-    earliest = copy.earliest_at
-    return f"not before {_short(earliest)}" if earliest else "never by itself"
 
 
 def _short(instant: str) -> str:

@@ -34,13 +34,15 @@ class Fork:
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """All that the server acknowledged before `clock`, in ms, lies before `position`. `slack`:
-    bytes of log that it keeps for us before it lets go; None: without a limit. `since`: from when
-    on the server is known to serve the present line; None: that cannot be asked."""
+    bytes that it writes before it lets go of what is not stored, `limit`: bytes that it keeps for
+    us in all; None: without a limit. `since`: from when on the server is known to serve the present
+    line; None: that cannot be asked."""
 
     position: int
     clock: int
     slack: int | None
     since: int | None = None
+    limit: int | None = None
 
 
 class Following(Protocol):
@@ -65,8 +67,9 @@ class Following(Protocol):
         the server does not have it any more."""
         ...
 
-    def receive(self, seconds: float) -> Arrival | Fork | None:
-        """What comes next, None when nothing came within that time."""
+    def receive(self, seconds: float, *, paused: bool = False) -> Arrival | Fork | None:
+        """What comes next, None when nothing came within that time. `paused`: takes nothing, but
+        lets the server know that we are here."""
         ...
 
     def keep(self, position: int) -> None:
@@ -161,6 +164,10 @@ class Replayable(Protocol):
 
     def settle_stop(self, version: str, log: Log, base: Mapping[str, Any], target: Target) -> Stop:
         """Finds the stop of a target. `base`: the facts of the snapshot."""
+        ...
+
+    def parse_position(self, text: str) -> int:
+        """A position as people write it. ValueError for anything else."""
         ...
 
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import ANY_LANE
 from holdfast.domain.retention.rules import Policy
 from holdfast.domain.units import DAY_MS, HOUR_MS, MINUTE_MS
+from holdfast.kit.backoff import GrowingPauses
 from holdfast.kit.steady_clock import Steadiness
 from holdfast.usecases.imports import part_prefix, retire_upload
 from holdfast.usecases.restores import order_drop
@@ -40,7 +41,7 @@ class Janitor:
         self._remove_leftovers = remove_leftovers
         self._policy = policy
         self._last_pk = 0
-        self._pauses: dict[str, tuple[float, float]] = {}
+        self._pauses = GrowingPauses[str](tools.clock.monotonic, _FIRST_PAUSE, _LONGEST_PAUSE)
 
     def round(self) -> None:
         with self._tools.catalog.read() as session:
@@ -153,7 +154,11 @@ class Janitor:
     def clean(self, operation: Operation) -> None:
         """Removes an operation's leftovers; those bound to a machine, by a worker of that one."""
         if operation.lane != ANY_LANE:
-            self._dispatch_cleaning(operation)
+            # With growing pauses, because it keeps other work on the addon waiting.
+            if self._pauses.is_due(operation.id):
+                with self._tools.catalog.write() as session:
+                    if leftovers.dispatch_cleaning(session, self._tools.queue, operation.id):
+                        self._pauses.postpone(operation.id)
             return
         try:
             self._remove_leftovers(operation)
@@ -162,14 +167,3 @@ class Janitor:
             return
         with self._tools.catalog.write() as session:
             leftovers.cleaned(session, self._tools.queue, Dispatch(operation.id, operation.fence))
-
-    def _dispatch_cleaning(self, operation: Operation) -> None:
-        """Dispatches cleaning with growing pauses, because it keeps other work on the addon
-        waiting."""
-        now = self._tools.clock.monotonic()
-        due, pause = self._pauses.get(operation.id, (now, _FIRST_PAUSE))
-        if now < due:
-            return
-        with self._tools.catalog.write() as session:
-            if leftovers.dispatch_cleaning(session, self._tools.queue, operation.id):
-                self._pauses[operation.id] = now + pause, min(2 * pause, _LONGEST_PAUSE)

@@ -15,6 +15,7 @@ from holdfast.catalog.work import operation_queries
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import IN_PLACE, KEEPING, RESTORING, TAKING, Kind
+from holdfast.kit.backoff import GrowingPauses
 from holdfast.kit.locks import try_exclusive
 from holdfast.usecases.hosting import managed_servers
 from holdfast.usecases.toolbox import Toolbox, home_of, server_of
@@ -22,7 +23,7 @@ from holdfast.usecases.toolbox import Toolbox, home_of, server_of
 log = logging.getLogger(__name__)
 
 _LIFECYCLE = frozenset(Kind) - TAKING - RESTORING - KEEPING
-_LONGEST_PAUSE = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds
 _STOPPED_AT_ONCE = 8
 """A hundred servers one after the other would take longer than an init system waits."""
 
@@ -32,7 +33,7 @@ class Supervisor:
         self._tools = tools
         self._lock = lock
         self._lock_file: IO[bytes] | None = None
-        self._pauses: dict[int, tuple[float, float]] = {}
+        self._pauses = GrowingPauses[int](tools.clock.monotonic, _FIRST_PAUSE, _LONGEST_PAUSE)
 
     def round(self) -> None:
         """Restarts servers that are down. One process of a machine supervises; when it dies another
@@ -44,8 +45,7 @@ class Supervisor:
             hosted = addons.hosted_here(session, self._tools.node, [Desired.RUNNING])
             session.expunge_all()
         for addon in hosted:
-            due = self._tools.clock.monotonic() >= self._pauses.get(addon.pk, (0.0, 0.0))[0]
-            if due and not self.is_well(addon):
+            if self._pauses.is_due(addon.pk) and not self.is_well(addon):
                 self.restart(addon)
 
     def is_well(self, addon: Addon) -> bool:
@@ -63,12 +63,10 @@ class Supervisor:
             try:
                 started = managed_servers.start(self._tools, addon, time.sleep)
             except Failure as error:
-                _, before = self._pauses.get(addon.pk, (0.0, 0.5))
-                pause = min(2 * before, _LONGEST_PAUSE)
-                self._pauses[addon.pk] = (self._tools.clock.monotonic() + pause, pause)
+                self._pauses.postpone(addon.pk)
                 self._show(addon, AddonStatus.ERROR, error.message)
                 return
-        self._pauses.pop(addon.pk, None)
+        self._pauses.forget(addon.pk)
         if started:
             log.warning("server was not running and was started", extra={"addon": addon.id})
         if addon.status in (AddonStatus.ERROR, AddonStatus.POST_DEPLOYMENT):

@@ -191,25 +191,21 @@ def judge(facts: Facts, objective: Objective, now: int) -> Protection:
         reason = Reason(sentence, facts.plan_paused, Code.PAUSED)
         return Protection(State.PAUSED, [reason], max_age, within)
     if facts.planned is None:
-        return Protection(State.NO_PLAN, list(_without_plan(facts, now)), max_age, within)
+        sentence = "nothing is scheduled: no backup will be taken"
+        reasons = [Reason(sentence, facts.created, Code.NOT_SCHEDULED)]
+        if facts.last_good is None:
+            reasons.append(Reason("never backed up", facts.created, Code.NOT_SCHEDULED))
+        else:
+            sentence = f"the last good backup is {show_duration(now - facts.last_good)} old"
+            reasons.append(Reason(sentence, facts.last_good, Code.NOT_SCHEDULED))
+        reasons += _failed_drill(facts)
+        return Protection(State.NO_PLAN, reasons, max_age, within)
     severe = list(_unprotected(facts, max_age, now))
     doubts = list(_at_risk(facts, objective, now))
     if severe:
         return Protection(State.UNPROTECTED, [*severe, *doubts], max_age, within)
     state = State.AT_RISK if doubts else State.PROTECTED
     return Protection(state, doubts, max_age, within)
-
-
-def _without_plan(facts: Facts, now: int) -> Iterator[Reason]:
-    sentence = "nothing is scheduled: no backup will be taken"
-    yield Reason(sentence, facts.created, Code.NOT_SCHEDULED)
-    if facts.last_good is None:
-        yield Reason("never backed up", facts.created, Code.NOT_SCHEDULED)
-    else:
-        age = show_duration(now - facts.last_good)
-        sentence = f"the last good backup is {age} old"
-        yield Reason(sentence, facts.last_good, Code.NOT_SCHEDULED)
-    yield from _failed_drill(facts)
 
 
 def _unprotected(facts: Facts, max_age: int | None, now: int) -> Iterator[Reason]:

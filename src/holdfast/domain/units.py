@@ -31,8 +31,8 @@ _SPANS = ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "min"), (1000, "s"))
 def show_span(ms: int) -> str:
     """`90_061_000` to `1 d 1 h`: the largest unit and the rest in the next one; tenths of a second
     only below ten seconds."""
-    for (size, unit), (lesser, smaller) in pairwise(_SPANS):
+    for (size, unit), (next_size, next_unit) in pairwise(_SPANS):
         if ms >= size:
-            rest = ms % size // lesser
-            return f"{ms // size} {unit}{f' {rest} {smaller}' if rest else ''}"
+            remainder = ms % size // next_size
+            return f"{ms // size} {unit}{f' {remainder} {next_unit}' if remainder else ''}"
     return f"{round(ms / 1000, 1 if ms < 10_000 else None):g} s"

@@ -39,12 +39,21 @@ class BodyGate:
             if scope["path"].startswith("//"):
                 # A host with a trailing slash makes the JS client ask for `//v1/...`.
                 scope["path"] = f"/{scope['path'].lstrip('/')}"
-            character = _forbidden_character(scope)
+            character = None  # one that no name may have
+            if "\x00" in scope["path"] or b"%00" in scope.get("query_string", b""):
+                character = "the character NUL"
+            elif b"%2f" in scope.get("raw_path", b"").lower():
+                character = "a slash"
             if character is not None:
-                return await _answer_not_found(character, scope, receive, send)
-        is_http = scope["type"] == "http"
-        if is_http and scope["method"] in _WITH_BODY and not _has_own_rules(scope):
-            return await self._pass_body(scope, receive, send)
+                if scope["type"] == "websocket":
+                    return await send({"type": "websocket.close", "code": 1008})
+                answer = envelope(404, f"nothing has {character} in its name", "http.404")
+                return await answer(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] in _WITH_BODY:
+            # Bodies of uploads and pings are no JSON, and limited by their own routes.
+            is_upload = scope["method"] == "PUT" and _UPLOAD.search(scope["path"]) is not None
+            if not is_upload and not scope["path"].startswith(PING):
+                return await self._pass_body(scope, receive, send)
         return await self._app(scope, receive, send)
 
     async def _pass_body(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,29 +97,8 @@ class BodyGate:
         return bytes(body)
 
 
-def _has_own_rules(scope: Scope) -> bool:
-    """Tells whether the body is no JSON and limited by its own route: of an upload, or a ping."""
-    if scope["path"].startswith(PING):
-        return True
-    return scope["method"] == "PUT" and _UPLOAD.search(scope["path"]) is not None
-
-
 class _ClientLeft(Exception):
     """The client went away before its whole body had arrived."""
-
-
-def _forbidden_character(scope: Scope) -> str | None:
-    """Returns the name of a character in the address that no name may have."""
-    if "\x00" in scope["path"] or b"%00" in scope.get("query_string", b""):
-        return "the character NUL"
-    return "a slash" if b"%2f" in scope.get("raw_path", b"").lower() else None
-
-
-async def _answer_not_found(character: str, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008})
-        return
-    await envelope(404, f"nothing has {character} in its name", "http.404")(scope, receive, send)
 
 
 def _refusal(body: bytes, content_type: str) -> Response | None:

@@ -58,16 +58,15 @@ def path_of(location: Sequence[str | int]) -> str:
     return text or "body"
 
 
+_SENTENCES = {"missing": "is required", "extra_forbidden": "is not a known setting"}
+
+
 def details_of(errors: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {path_of(problem["loc"]): _sentence(problem) for problem in errors}
-
-
-def _sentence(error: Mapping[str, Any]) -> str:
-    if error["type"] == "missing":
-        return "is required"
-    if error["type"] == "extra_forbidden":
-        return "is not a known setting"
-    return re.sub(r"^\w+ should ", "must ", str(error["msg"]).removeprefix("Value error, "))
+    return {
+        path_of(problem["loc"]): _SENTENCES.get(problem["type"])
+        or re.sub(r"^\w+ should ", "must ", str(problem["msg"]).removeprefix("Value error, "))
+        for problem in errors
+    }
 
 
 async def answer_invalid(_: Request, error: Exception) -> JSONResponse:
@@ -86,19 +85,17 @@ async def answer_http_error(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     word = _WORDS.get(status, "the request cannot be answered")
     sentence = f"{word}: {request.method} {request.url.path}"
-    headers = {"allow": ", ".join(_methods_at(request))} if status == 405 else None
+    headers = None
+    if status == 405:  # the framework names the methods of the path's first route only
+        routes: Sequence[BaseRoute] = request.app.routes
+        scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+        allowed = [
+            method
+            for method, scope in scopes.items()
+            if any(route.matches(scope)[0] is Match.FULL for route in routes)
+        ]
+        headers = {"allow": ", ".join(allowed)}
     return envelope(status, sentence, f"http.{status}", headers=headers)
-
-
-def _methods_at(request: Request) -> list[str]:
-    """Returns the methods of the path; the framework names those of its first route only."""
-    routes: Sequence[BaseRoute] = request.app.routes
-    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
-    return [
-        method
-        for method, scope in scopes.items()
-        if any(route.matches(scope)[0] is Match.FULL for route in routes)
-    ]
 
 
 async def answer_failure(request: Request, error: Exception) -> JSONResponse:

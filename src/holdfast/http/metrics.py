@@ -47,6 +47,9 @@ def scrape(catalog: Catalog, caller: Caller, now: int, stored: StoredBytes) -> b
     return text + generate_latest(PROCESS) if caller.projects is None else text
 
 
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+
+
 def lines(gauges: Iterable[Gauge]) -> Iterator[str]:
     """The lines of the text format. The client library takes ten times as long: it looks at every
     label of every sample again, where an addon's labels are the same in 15 gauges."""
@@ -58,10 +61,8 @@ def lines(gauges: Iterable[Gauge]) -> Iterator[str]:
             key = names, values
             text = texts.get(key)
             if text is None:
-                text = texts[key] = ",".join(map(_label, names, values))
+                text = texts[key] = ",".join(
+                    f'{label}="{value.translate(_ESCAPES)}"'
+                    for label, value in zip(names, values, strict=False)
+                )
             yield f"{name}{{{text}}} {number}\n"
-
-
-def _label(name: str, value: str) -> str:
-    escaped = value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-    return f'{name}="{escaped}"'

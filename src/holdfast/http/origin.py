@@ -13,21 +13,19 @@ _NAMED = (
 
 
 def origin_of(request: Request) -> Origin:
-    """Returns the origin. Its action is the name of the route: `create_backup`, ..."""
-    return Origin(
-        request=id_of(request),
-        address=address_of(request),
-        action=str(request.scope["route"].name),
-        asked=_named_object(request),
-    )
+    """Returns the origin. Its action is the name of the route: `create_backup`, ...
 
-
-def _named_object(request: Request) -> Change:
-    """Returns the innermost object that the path names; without one, the installation."""
+    Asked for is the innermost object that the path names; without one, the installation.
+    """
     named = request.path_params
     project, addon = named.get("project_id"), named.get("addon_id")
     kind = next((kind for kind in _NAMED if f"{kind}_id" in named), None)
     if kind is None:
         kind = "installation" if project is None else "project"
-    name = named.get(f"{kind}_id", named.get("uid", project or ""))
-    return Change(kind, str(name), project, addon, before=None, after=None)
+    name = str(named.get(f"{kind}_id", named.get("uid", project or "")))
+    return Origin(
+        request=id_of(request),
+        address=address_of(request),
+        action=str(request.scope["route"].name),
+        asked=Change(kind, name, project, addon, before=None, after=None),
+    )

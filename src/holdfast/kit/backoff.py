@@ -1,14 +1,15 @@
-"""Waiting times: a limited series of retry delays, or endless pauses between polls."""
+"""Waiting times: a limited series of retry delays, endless pauses between polls, growing ones."""
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from holdfast.domain.errors import Temporary
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 _FIRST_PAUSE_SECONDS = 0.005
 
 
@@ -42,6 +43,29 @@ def pauses(longest: float) -> Iterator[float]:
     while True:
         yield pause
         pause = min(2 * pause, longest)
+
+
+class GrowingPauses(Generic[K]):
+    """When what failed is tried again: after `first` seconds, then each time after twice as long,
+    up to `longest`. `monotonic` reads a clock."""
+
+    def __init__(self, monotonic: Callable[[], float], first: float, longest: float) -> None:
+        self._monotonic = monotonic
+        self._first, self._longest = first, longest
+        self._pauses: dict[K, tuple[float, float]] = {}
+        """When the next try is due, and the pause before it."""
+
+    def is_due(self, key: K) -> bool:
+        return key not in self._pauses or self._monotonic() >= self._pauses[key][0]
+
+    def postpone(self, key: K) -> None:
+        pause = self._first
+        if key in self._pauses:
+            pause = min(2 * self._pauses[key][1], self._longest)
+        self._pauses[key] = self._monotonic() + pause, pause
+
+    def forget(self, key: K) -> None:
+        self._pauses.pop(key, None)
 
 
 def retried(work: Callable[[], T], backoff: Backoff) -> T:

@@ -70,17 +70,16 @@ def _kind(head: bytes) -> str | None:
             return kind
     if head.startswith(zipped.ENTRY):
         return _ZIP
-    return _TAR if head[257:262] == b"ustar" and not _is_of_dump_tool(head) else None
-
-
-def _is_of_dump_tool(head: bytes) -> bool:
+    if head[257:262] != b"ustar":
+        return None
     try:
         with tarfile.open(fileobj=io.BytesIO(head), mode="r:") as tar:
-            first = next((member for member in tar if member.isfile()), None)
+            first = next((member.name for member in tar if member.isfile()), "")
     except (tarfile.TarError, EOFError, OSError):
-        return False
+        return _TAR
+    # The tar of a dump tool is the dump itself.
     patterns = (_PG_DIRECTORY, _MONGO_DIRECTORY)
-    return first is not None and any(pattern.fullmatch(first.name) for pattern in patterns)
+    return None if any(pattern.fullmatch(first) for pattern in patterns) else _TAR
 
 
 def _members(stream: Chunks, kind: str, say: Callable[[str], None]) -> Iterator[bytes]:

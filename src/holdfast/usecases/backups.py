@@ -151,10 +151,17 @@ def delete(context: Context, addon: Addon, backup: Backup, *, force: bool = Fals
         raise Conflict(f"the backup is {backup.status}; abort it first")
     if operation_queries.restores_from(session, backup.pk):
         raise Conflict("the backup is being restored; abort the restore first")
-    if not force and is_last_good(holdings.of_addon(session, addon.pk).held, backup.pk):
+    all_copies = holdings.of_addon(session, addon.pk)
+    if not force and is_last_good(all_copies.held, backup.pk):
         raise Conflict(
             f"{backup.id} is the last good backup of {addon.id}; deleting it needs force",
             {"force": "must be true to delete the last good backup of an addon"},
+        )
+    if not force and backup.pk in all_copies.bases(context.now):
+        raise Conflict(
+            f"the instants that {addon.id} can be recovered to begin with {backup.id}; deleting it"
+            " needs force",
+            {"force": "must be true to delete a backup that a window begins with"},
         )
     for deletion in _waiting(context, backup):
         deletions.call_off(session, deletion, "it was deleted by hand", context.now)

@@ -29,6 +29,10 @@ def _public(credentials: Credentials) -> dict[str, Any]:
     return credentials.model_dump(exclude={"secret_key"})
 
 
+_OWN_WORDS = ("platform", "new")
+"""`platform` names the platform store in paths; `new` is the page that adds a destination."""
+
+
 def _seal(context: Context, destination_id: str, credentials: Credentials) -> str:
     secret = Secret(credentials.secret_key.get_secret_value())
     return context.services.sealer.seal(secret, destinations.context(destination_id))
@@ -52,11 +56,20 @@ def add(
 ) -> Destination:
     """Adds a destination. `settings`: what probing the service found out about it."""
     identifier = slug(form.name)
+    if identifier in _OWN_WORDS:
+        problem = f"{identifier!r} is a word of Holdfast's own addresses; choose another"
+        raise Invalid(f"name: {problem}", {"name": problem})
     existing = destinations.find(context.session, identifier)
     if existing is not None:
         raise name_taken("a backup destination", identifier)
     _require_own_address(context, form.credentials, form.prefix)
-    owner = _owner(context, form.project_id)
+    project_id, visible = form.project_id, context.caller.projects
+    if project_id is None and visible is not None:  # a token of one project adds for it
+        if len(visible) != 1:
+            problem = "is required: the token is restricted to several projects"
+            raise Invalid(f"projectId {problem}", {"projectId": problem})
+        (project_id,) = visible
+    owner = None if project_id is None else _project(context, project_id, "projectId")
     destination = Destination(
         id=identifier,
         name=form.name,
@@ -73,17 +86,6 @@ def add(
     context.session.add(destination)
     context.session.flush()
     return destination
-
-
-def _owner(context: Context, project_id: str | None) -> int | None:
-    """The key of the owning project; None: the installation. A token of one project adds for it."""
-    visible = context.caller.projects
-    if project_id is None and visible is not None:
-        if len(visible) != 1:
-            problem = "is required: the token is restricted to several projects"
-            raise Invalid(f"projectId {problem}", {"projectId": problem})
-        (project_id,) = visible
-    return None if project_id is None else _project(context, project_id, "projectId")
 
 
 def _project(context: Context, project_id: str, path: str) -> int:

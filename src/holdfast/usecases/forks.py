@@ -18,7 +18,17 @@ LATEST = "latest"
 def start(context: Context, project: Project, addon: Addon, source: ForkSource) -> None:
     """Orders the first restore of a fork; Invalid names the part of `source` that does not fit."""
     backup = _source_backup(context, project, source)
-    _require_fit(context, addon, backup)
+    owner = addons.get(context.session, backup.addon_pk)
+    if owner.kind != addon.kind:
+        problem = f"the source is of type {owner.kind}"
+        raise Invalid(f"type: {problem}", {"type": problem})
+    series = context.services.engines(addon.kind).series
+    old, new = series(backup.version), series(addon.version)
+    # A snapshot needs a server of its own series, a dump the same one or a newer one.
+    fits = old == new if backup.type == BackupType.SNAPSHOT else _numbers(old) <= _numbers(new)
+    if not fits:
+        problem = f"a {backup.type} of {backup.version} does not fit {addon.version}"
+        raise Invalid(f"version: {problem}", {"version": problem})
     try:
         restores.start(context, addon, backup, behind_the_server=True)
     except Failure as error:
@@ -70,21 +80,6 @@ def _source_backup(context: Context, project: Project, source: ForkSource) -> Ba
 
 def _unknown(field: str, problem: str) -> Invalid:
     return Invalid(f"source.{field}: {problem}", {f"source.{field}": problem})
-
-
-def _require_fit(context: Context, addon: Addon, backup: Backup) -> None:
-    """Invalid unless the types are equal and the addon's series fits: the same for snapshots, the
-    same or a newer one for dumps."""
-    owner = addons.get(context.session, backup.addon_pk)
-    if owner.kind != addon.kind:
-        problem = f"the source is of type {owner.kind}"
-        raise Invalid(f"type: {problem}", {"type": problem})
-    series = context.services.engines(addon.kind).series
-    old, new = series(backup.version), series(addon.version)
-    fits = old == new if backup.type == BackupType.SNAPSHOT else _numbers(old) <= _numbers(new)
-    if not fits:
-        problem = f"a {backup.type} of {backup.version} does not fit {addon.version}"
-        raise Invalid(f"version: {problem}", {"version": problem})
 
 
 def _numbers(series: str) -> list[int]:

@@ -25,7 +25,12 @@ _COMMON = {"name", "compression_type", "custom_destination_id"}
 
 
 def create(context: Context, project: Project, addon: Addon, form: ImportForm) -> Backup:
-    source, secret = _source(form)
+    source, secret = SourceType.FILE_UPLOAD, None
+    if form.connection_string is not None:
+        source = SourceType.LIVE_INSTANCE
+        secret = Secret(form.connection_string.get_secret_value())
+    elif form.import_url is not None:
+        source, secret = SourceType.EXTERNAL_DUMP, Secret(form.import_url.get_secret_value())
     engine = context.services.engines(addon.kind)
     live = source is SourceType.LIVE_INSTANCE
     if not isinstance(engine, Dumpable if live else Importable | Ingestible):
@@ -56,14 +61,6 @@ def create(context: Context, project: Project, addon: Addon, form: ImportForm) -
     order = Order(addon.pk, taken_by(wish.backup_type), lane, arguments, str(backup.operation))
     operations.create(context.session, context.services.queue, order, context.now)
     return backup
-
-
-def _source(form: ImportForm) -> tuple[SourceType, Secret | None]:
-    if form.connection_string is not None:
-        return SourceType.LIVE_INSTANCE, Secret(form.connection_string.get_secret_value())
-    if form.import_url is not None:
-        return SourceType.EXTERNAL_DUMP, Secret(form.import_url.get_secret_value())
-    return SourceType.FILE_UPLOAD, None
 
 
 def _finished_upload(context: Context, addon: Addon, form: ImportForm) -> Upload | None:

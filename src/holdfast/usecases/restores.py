@@ -94,9 +94,11 @@ def start(
 
 @dataclass(frozen=True)
 class Recovery:
-    """What to recover to: an instant in ms, or a transaction; and on which archived line."""
+    """What to recover to: an instant in ms, a position, or a transaction; and on which archived
+    line."""
 
     instant: int | None = None
+    position: int | None = None
     transaction: str | None = None
     inclusive: bool = True
     line_pk: int = 0
@@ -116,6 +118,7 @@ def recover(context: Context, target: Addon, backup: Backup, recovery: Recovery)
         restore=restore.pk,
         line=recovery.line_pk,
         instant=recovery.instant,
+        position=recovery.position,
         transaction=recovery.transaction,
         inclusive=recovery.inclusive,
     ).document()

@@ -61,10 +61,14 @@ def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
 def texts(session: ReadSession, rows: Sequence[Backup]) -> list[str]:
     """Returns the views as JSON; that of finished backups with plain rows is cached."""
     page = _load(session, rows)
-    return [
-        _memo.of(facts.backup.pk, facts) if _is_cacheable(facts) else text_of(page.view(facts))
-        for facts in page.facts
-    ]
+    texts: list[str] = []
+    for facts in page.facts:
+        backup = facts.backup
+        # A view changes while the backup progresses, or waits for its deletion.
+        changes = backup.status in _RUNNING or any(copy.marked for copy in facts.copies)
+        is_cacheable = not changes and is_plain(backup)
+        texts.append(_memo.of(backup.pk, facts) if is_cacheable else text_of(page.view(facts)))
+    return texts
 
 
 def _load(session: ReadSession, rows: Sequence[Backup]) -> _Page:
@@ -80,13 +84,6 @@ def _load(session: ReadSession, rows: Sequence[Backup]) -> _Page:
     progress = operation_queries.progress_of(session, running) if running else {}
     facts = [_Facts(b, copies_of[b.pk], destination_ids, restored.get(b.pk)) for b in rows]
     return _Page(facts, leaving, progress)
-
-
-def _is_cacheable(facts: _Facts) -> bool:
-    """Tells whether the backup neither progresses nor waits for deletion."""
-    backup = facts.backup
-    changes = backup.status in _RUNNING or any(copy.marked for copy in facts.copies)
-    return not changes and is_plain(backup)
 
 
 def _view(facts: _Facts, leaving: Mapping[int, Deletion], progress: Document | None) -> BackupView:
@@ -189,26 +186,26 @@ class _Origins:
 def stored(session: ReadSession, copies_here: Sequence[Copy]) -> list[StoredBackup]:
     """Views copies at a destination; deleted projects and addons are named as well."""
     origins = _Origins.of(session, copies_here)
-    return [_stored(copy, origins) for copy in copies_here]
-
-
-def _stored(copy: Copy, origins: _Origins) -> StoredBackup:
-    backup, addon = origins.backups[copy.backup_pk], origins.addons[copy.addon_pk]
-    project = origins.projects[addon.project_pk]
-    return StoredBackup(
-        id=backup.id,
-        name=backup.name,
-        uid=backup.uid,
-        status=copy.status,
-        reason=copy.reason,
-        project=Reference(id=project.id, name=project.name),
-        addon=Reference(id=addon.id, name=addon.name),
-        config=StoredConfig(
-            addon_version=backup.version, addon_type=addon.kind, size=str(copy.size)
-        ),
-        schedules=[SchedulingView.model_validate(cause) for cause in backup.schedules or ()]
-        or None,
-        expired_by=None if backup.retained else copy.expires,
-        created_at=rfc3339(backup.created),
-        completed_at=rfc3339_if(copy.completed),
-    )
+    views: list[StoredBackup] = []
+    for copy in copies_here:
+        backup, addon = origins.backups[copy.backup_pk], origins.addons[copy.addon_pk]
+        project = origins.projects[addon.project_pk]
+        causes = [SchedulingView.model_validate(cause) for cause in backup.schedules or ()]
+        view = StoredBackup(
+            id=backup.id,
+            name=backup.name,
+            uid=backup.uid,
+            status=copy.status,
+            reason=copy.reason,
+            project=Reference(id=project.id, name=project.name),
+            addon=Reference(id=addon.id, name=addon.name),
+            config=StoredConfig(
+                addon_version=backup.version, addon_type=addon.kind, size=str(copy.size)
+            ),
+            schedules=causes or None,
+            expired_by=None if backup.retained else copy.expires,
+            created_at=rfc3339(backup.created),
+            completed_at=rfc3339_if(copy.completed),
+        )
+        views.append(view)
+    return views

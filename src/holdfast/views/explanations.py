@@ -1,5 +1,7 @@
 """Explains in one sentence why an instant of a schedule did or did not run."""
 
+from collections.abc import Sequence
+
 from holdfast.catalog import backups
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Backup, Occurrence, Schedule
@@ -17,7 +19,23 @@ def explain(session: ReadSession, schedule: Schedule, at: int, now: int) -> Expl
     rule = rows.rule(schedule)
     decided = occurrences.at(session, schedule.pk, at)
     if decided is not None and (decided.instant == at or is_due(rule, at)):
-        return _decided(session, schedule, decided, at)
+        backup = backups.get(session, decided.backup_pk) if decided.backup_pk else None
+        companions: list[Companion] = []
+        sentence = f"It was {decided.outcome}: {decided.reason}."
+        if backup is not None and decided.outcome == Outcome.FIRED:
+            companions = [
+                Companion(id=cause["id"], interval=cause["interval"])
+                for cause in backup.schedules or ()
+                if cause["id"] != schedule.id
+            ]
+            sentence = _describe_run(decided, backup, companions)
+        return Explanation(
+            at=rfc3339(at),
+            outcome=decided.outcome,
+            sentence=sentence,
+            occurrence=views.occurrence(decided, backup),
+            merged_with=companions or None,
+        )
     outside = _outside(schedule, at)
     if outside is None and not is_due(rule, at):
         return _not_an_instant(schedule, rule, at)
@@ -25,36 +43,16 @@ def explain(session: ReadSession, schedule: Schedule, at: int, now: int) -> Expl
     return Explanation(at=rfc3339(at), outcome=outcome, sentence=sentence)
 
 
-def _decided(session: ReadSession, schedule: Schedule, decided: Occurrence, at: int) -> Explanation:
-    backup = backups.get(session, decided.backup_pk) if decided.backup_pk else None
-    others = [
-        Companion(id=cause["id"], interval=cause["interval"])
-        for cause in (backup.schedules if backup else None) or ()
-        if cause["id"] != schedule.id and decided.outcome == Outcome.FIRED
-    ]
-    if backup is not None and decided.outcome == Outcome.FIRED:
-        sentence = _fired(decided, backup, others)
-    else:
-        sentence = f"It was {decided.outcome}: {decided.reason}."
-    return Explanation(
-        at=rfc3339(at),
-        outcome=decided.outcome,
-        sentence=sentence,
-        occurrence=views.occurrence(decided, backup),
-        merged_with=others or None,
-    )
-
-
-def _fired(decided: Occurrence, backup: Backup, others: list[Companion]) -> str:
-    late = show_span(max(0, decided.decided - decided.instant))
-    shared = " and ".join(f"the {other.interval} schedule" for other in others)
-    together = f", together with {shared}" if shared else ""
-    why = f" ({backup.reason})" if backup.reason else ""
+def _describe_run(decided: Occurrence, backup: Backup, companions: Sequence[Companion]) -> str:
+    delay = show_span(max(0, decided.decided - decided.instant))
+    schedules = " and ".join(f"the {companion.interval} schedule" for companion in companions)
+    together = f", together with {schedules}" if companions else ""
+    reason = f" ({backup.reason})" if backup.reason else ""
     deletion = (
         f"; it was deleted at {rfc3339(backup.deleted)}" if backup.deleted is not None else ""
     )
-    ending = f"backup {backup.id} is {backup.status}{why}{deletion}"
-    return f"It ran {late} after it was due{together}: {ending}."
+    fate = f"backup {backup.id} is {backup.status}{reason}{deletion}"
+    return f"It ran {delay} after it was due{together}: {fate}."
 
 
 def _outside(schedule: Schedule, at: int) -> tuple[str, str] | None:

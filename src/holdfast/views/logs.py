@@ -1,7 +1,7 @@
 """Makes the API's views of log lines, and filters them by a query."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,32 +62,24 @@ def operation_lines(lines: Iterable[Line], container: str, query: LogQuery) -> l
 
 
 def server_lines(log: Path, container: str, query: LogQuery) -> list[LogLine]:
-    """Returns the newest (or oldest) matching lines of a managed server's log, in file order."""
+    """Returns the newest (or oldest) matching lines of a managed server's log, in file order.
+
+    A line without a time of its own has that of the line before it.
+    """
     if not log.exists() or (query.container is not None and query.container != container):
         return []
-    lines = [
-        LogLine(container_id=container, log=text, ts=rfc3339(at))
-        for at, text in _stamped(log)
-        if query.within(at)
-    ]
+    with log.open("rb") as handle:
+        size = handle.seek(0, 2)
+        handle.seek(max(0, size - _TAIL_BYTES))
+        texts = handle.read().decode(errors="replace").splitlines()
+    lines, at = list[LogLine](), 0
+    for text in texts[1:] if size > _TAIL_BYTES else texts:
+        stamp = _STAMP.match(text)
+        if stamp is not None:
+            at = parse_rfc3339(stamp.group(1))
+        if query.within(at):
+            lines.append(LogLine(container_id=container, log=text, ts=rfc3339(at)))
     return query.chosen(lines)
 
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) (?:UTC|GMT)\b")
-
-
-def _stamped(log: Path) -> Iterator[tuple[int, str]]:
-    """Yields the last lines of a file with their instants.
-
-    A line without a time of its own has that of the line before it.
-    """
-    with log.open("rb") as handle:
-        size = handle.seek(0, 2)
-        handle.seek(max(0, size - _TAIL_BYTES))
-        lines = handle.read().decode(errors="replace").splitlines()
-    at = 0
-    for line in lines[1:] if size > _TAIL_BYTES else lines:
-        stamp = _STAMP.match(line)
-        if stamp is not None:
-            at = parse_rfc3339(stamp.group(1))
-        yield at, line

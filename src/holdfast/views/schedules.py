@@ -1,6 +1,6 @@
 """Makes the API's views of schedules, their next instants and their history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from holdfast.catalog import backups, destinations
 from holdfast.catalog.database.session import ReadSession
@@ -27,36 +27,37 @@ def views(session: ReadSession, schedules: Sequence[Schedule]) -> list[ScheduleV
         if destination_pk is not None
     }
     destination_ids = destinations.ids_of(session, destination_pks) if destination_pks else {}
-    return [_view(schedule, destination_ids) for schedule in schedules]
-
-
-def _view(schedule: Schedule, destination_ids: Mapping[int, str]) -> ScheduleView:
-    more = [
-        AdditionalDestinationView(
-            destination_id=destination_ids[extra["destination"]], retention_time=extra["retention"]
+    views: list[ScheduleView] = []
+    for schedule in schedules:
+        additional = [
+            AdditionalDestinationView(
+                destination_id=destination_ids[copy["destination"]],
+                retention_time=copy["retention"],
+            )
+            for copy in schedule.additional
+        ]
+        view = ScheduleView(
+            id=schedule.id,
+            backup_type=schedule.type,
+            backup_compression_type=schedule.compression,
+            additional_destinations=additional or None,
+            custom_destination_id=destination_ids.get(schedule.destination_pk or 0),
+            scheduling=SchedulingView(
+                interval=schedule.interval,
+                minute=schedule.minute,
+                hour=schedule.hour or None,
+                day=schedule.day or None,
+            ),
+            retention_time=schedule.retention,
+            created_at=rfc3339(schedule.created),
+            updated_at=rfc3339(schedule.updated),
+            next_at=rfc3339(schedule.next_due) if schedule.paused is None else None,
+            paused_at=rfc3339_if(schedule.paused),
+            paused_by=schedule.paused_by,
+            pause_reason=schedule.paused_reason,
         )
-        for extra in schedule.additional
-    ]
-    return ScheduleView(
-        id=schedule.id,
-        backup_type=schedule.type,
-        backup_compression_type=schedule.compression,
-        additional_destinations=more or None,
-        custom_destination_id=destination_ids.get(schedule.destination_pk or 0),
-        scheduling=SchedulingView(
-            interval=schedule.interval,
-            minute=schedule.minute,
-            hour=schedule.hour or None,
-            day=schedule.day or None,
-        ),
-        retention_time=schedule.retention,
-        created_at=rfc3339(schedule.created),
-        updated_at=rfc3339(schedule.updated),
-        next_at=rfc3339(schedule.next_due) if schedule.paused is None else None,
-        paused_at=rfc3339_if(schedule.paused),
-        paused_by=schedule.paused_by,
-        pause_reason=schedule.paused_reason,
-    )
+        views.append(view)
+    return views
 
 
 def upcoming_of(schedule: Schedule, now: int, count: int) -> list[Upcoming]:

@@ -42,6 +42,13 @@ def offsite(api: Api, body: dict[str, Any]) -> str:
     return api.post("/backup-destinations", body).data["id"]
 
 
+@pytest.mark.parametrize("name", ["Platform", "new"])
+def test_words_of_our_own_addresses_are_no_names(api: Api, body: dict[str, Any], name: str) -> None:
+    refused = api.post("/backup-destinations", {**body, "name": name})
+    assert refused.status == 400
+    assert "choose another" in refused.details["name"]
+
+
 def test_two_destinations_may_not_share_a_place(api: Api, body: dict[str, Any]) -> None:
     first = api.post("/backup-destinations", body).data["id"]
     again = api.post("/backup-destinations", {**body, "name": fresh("Same place")})

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
+from sqlalchemy import update
+
+from fixtures.in_process_archives import archived_log
 from fixtures.in_process_installation import InProcessInstallation
-from holdfast.catalog.schema import ArchiveLine, ArchiveRow
+from holdfast.catalog.schema import ArchiveLine, ArchivePiece, ArchiveRow
 from holdfast.domain.units import HOUR_MS
 from holdfast.usecases.alarms.evaluation import archive_symptoms
 
@@ -50,3 +53,40 @@ def test_a_line_without_a_snapshot_is_an_alarm(
         assert list(archive_symptoms(session, now)) == []
         (late,) = archive_symptoms(session, now + HOUR_MS)
     assert "was stored completely last" in late.reason
+
+
+def test_little_room_at_the_server_is_an_alarm(
+    installation: InProcessInstallation, new_addon: Callable[[], int]
+) -> None:
+    log = archived_log(installation, new_addon)
+
+    def reasons(slack: int) -> list[str]:
+        with installation.catalog.write() as session:
+            values = {"checked": log.now, "slack": slack, "slack_limit": 1 << 30}
+            session.execute(update(ArchiveRow).values(**values))
+        with installation.catalog.read() as session:
+            return [symptom.reason for symptom in archive_symptoms(session, log.now)]
+
+    little = "the server removes log that is not stored yet after 100.0 MiB more"
+    assert reasons(100 << 20) == [little]
+    assert reasons(1 << 29) == []
+
+
+def test_a_lost_part_is_an_alarm_until_a_snapshot_follows(
+    installation: InProcessInstallation, new_addon: Callable[[], int]
+) -> None:
+    log = archived_log(installation, new_addon)
+    log.back_up()
+    log.write()
+    installation.clock.at += HOUR_MS
+    with installation.catalog.write() as session:
+        session.execute(update(ArchivePiece).values(lost=log.now))
+    installation.clock.at += 2 * HOUR_MS
+    with installation.catalog.write() as session:
+        session.execute(update(ArchiveRow).values(checked=log.now))
+    with installation.catalog.read() as session:
+        (symptom,) = archive_symptoms(session, log.now)
+    assert "its log lost a part" in symptom.reason
+    log.back_up()
+    with installation.catalog.read() as session:
+        assert list(archive_symptoms(session, log.now)) == []

@@ -8,18 +8,26 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from fixtures.catalogs import put_postgres
 from fixtures.dashboard import Shop, Visitor, open_shop
+from fixtures.debian_postgres import Database
 from fixtures.holdfast import Api, await_that, fresh
 from holdfast.web.security import CONTENT_POLICY
 
 DAILY = {"interval": "daily", "minute": [0], "hour": [2]}
 
 
-@pytest.fixture(scope="module")
-def shop() -> Iterator[Shop]:
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+)
+def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
     """One project with a database that has a dump, a snapshot, a schedule, a drill and a restore,
-    and one that has nothing."""
-    with open_shop() as shop:
+    and one that has nothing. The parameter is the catalogue's kind."""
+    environment: dict[str, str] = {}
+    if request.param == "postgresql":
+        catalogue: Database = request.getfixturevalue("debian_postgres")
+        environment["HOLDFAST_DATABASE_URL"] = put_postgres(catalogue)
+    with open_shop(**environment) as shop:
         project = shop.api.post("/projects", {"name": "Shop"}).data["id"]
         orders = shop.attach(project, "orders")
         schedule = {"backupType": "dump", "scheduling": DAILY, "retentionTime": 7}

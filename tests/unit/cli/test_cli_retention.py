@@ -35,12 +35,15 @@ PLAN = {
     "addon": {"id": "orders", "name": "Orders", "deleted": True},
     "copies": [STAYS, STUCK, GOES],
 }
+HELD = {"held": True, "placedBy": "anna", "reason": "an audit", "begun": 2}
 
 
 def test_the_plan_is_a_line_for_each_copy(holdfast: Holdfast, scripted: ScriptedApi) -> None:
     scripted.data("GET", "/v1/retention/plan", {"addons": [PLAN]})
+    scripted.data("GET", "/v1/retention/hold", HELD)
     ran = holdfast("retention", "plan", "--project", "shop", "--addon", "orders")
-    titles, stays, stuck, goes = ran.out.splitlines()
+    held, titles, stays, stuck, goes = ran.out.splitlines()
+    assert held == "Retention is held by anna: an audit. 2 removals that had begun go to their end."
     assert titles.split() == ["ADDON", "BACKUP", "AT", "SIZE", "FATE", "DELETED", "WHY"]
     assert stays.startswith("shop/orders (deleted)")
     assert "not before 2026-03-20 11:19" in stays
@@ -58,6 +61,7 @@ def test_programs_get_the_servers_plan(holdfast: Holdfast, scripted: ScriptedApi
     assert holdfast("retention", "plan", "-o", "json").json == [PLAN, quiet]
     going = holdfast("retention", "plan", "--going", "-o", "json").json
     assert going == [{**PLAN, "copies": [STUCK, GOES]}]
+    scripted.data("GET", "/v1/retention/hold", {"held": False, "begun": 0})
     assert len(holdfast("retention", "plan", "--going").out.splitlines()) == 3
 
 

@@ -104,29 +104,6 @@ def test_windows_are_what_a_reader_of_bytes_reaches(archive: Archive) -> None:
                 assert (child.parent, child.forked) == (before.line, before.end)
 
 
-@settings(deadline=None, max_examples=100)
-@given(archives(), st.integers(0, 120), st.integers(0, 60))
-def test_the_floor_leads_to_the_end_and_covers_the_promise(
-    archive: Archive, now: int, days: int
-) -> None:
-    routes = rules.routes(archive)
-    floor = rules.floor(routes, now, days)
-    assert (floor is None) == (not routes)
-    if floor is None:
-        return
-    end = max(route.window.end for route in routes)
-    without_older = [r for r in routes if r.base.instant >= floor.instant]
-    assert any(r.window.end == end and r.base == floor for r in without_older)
-    older = [
-        r for r in routes if r.base.instant <= now - days and r.window.line == _last(routes).line
-    ]
-    assert not older or floor.instant <= now - days
-
-
-def _last(routes: list[rules.Route]) -> Window:
-    return max(routes, key=lambda route: (route.window.end, route.window.line)).window
-
-
 def test_a_hole_in_the_log_is_a_gap_with_both_ends() -> None:
     lines = [Line(1, "a", ended="the server removed its log"), Line(2, "b", begins=50)]
     archive = Archive(
@@ -145,3 +122,25 @@ def test_a_base_whose_log_is_not_whole_reaches_nothing() -> None:
     base = Base(1, 1, 4, 7, 10)
     for pieces in ([], [Piece(1, 5, 20, 30)], [Piece(1, 0, 6, 30)], [Piece(1, 4, 7, None)]):
         assert rules.routes(Archive([Line(1, "a", begins=0)], pieces, [], [base])) == []
+
+
+def test_the_nearest_snapshot_that_is_surely_before_the_target() -> None:
+    """By position and by transaction, whatever the server's clock said."""
+    archive = Archive(
+        [Line(1, "a", begins=0), Line(2, "a", 1, 20, 20, begins=30)],
+        [Piece(1, 0, 24, 40), Piece(2, 20, 40, 90)],
+        [],
+        [Base(1, 1, 0, 2, 35, next=100), Base(2, 1, 8, 10, 5, next=200), Base(3, 2, 28, 30, 60)],
+    )
+    reached = rules.routes(archive)
+
+    def base_of(position: int) -> tuple[int, int] | None:
+        route = rules.route_to_position(reached, position)
+        return (route.base.key, route.window.line) if route else None
+
+    assert [base_of(at) for at in (1, 2, 9, 10, 19, 29, 30, 40, 41)] == [
+        None, (1, 1), (1, 1), (2, 1), (2, 1), (2, 2), (3, 2), (3, 2), None,
+    ]  # fmt: skip
+    leading = [route for route in reached if route.window.line == 2]
+    keys = [rules.route_to_transaction(leading, n).base.key for n in (50, 100, 199, 200, 10**6)]
+    assert keys == [1, 1, 1, 2, 2]

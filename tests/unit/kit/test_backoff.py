@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 
 from holdfast.domain.errors import StoreRefused, StoreUnavailable
-from holdfast.kit.backoff import Backoff, pauses, retried
+from holdfast.kit.backoff import Backoff, GrowingPauses, pauses, retried
 
 
 def test_delays_double_up_to_the_longest() -> None:
@@ -60,3 +60,22 @@ def test_permanent_failures_are_not_repeated() -> None:
 def test_pauses_grow_up_to_the_longest_and_do_not_end() -> None:
     assert list(islice(pauses(0.03), 5)) == [0.005, 0.01, 0.02, 0.03, 0.03]
     assert list(islice(pauses(0.001), 2)) == [0.001, 0.001]
+
+
+def test_growing_pauses_double_for_each_key_until_it_is_forgotten() -> None:
+    now = 100.0
+    growing = GrowingPauses[str](lambda: now, 1.0, 3.0)
+    assert growing.is_due("a")
+    due: list[float] = []
+    for _ in range(4):
+        growing.postpone("a")
+        assert not growing.is_due("a")
+        assert growing.is_due("b")
+        began = now
+        while not growing.is_due("a"):
+            now += 0.5
+        due.append(now - began)
+    assert due == [1.0, 2.0, 3.0, 3.0]
+    growing.postpone("a")
+    growing.forget("a")
+    assert growing.is_due("a")

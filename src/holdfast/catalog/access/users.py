@@ -91,8 +91,8 @@ def remove(session: WriteSession, user: User, now: int) -> None:
         session.delete(row)
     passkeys.forget_all(session, user.pk)
     passkeys.forget_codes(session, user.pk)
-    given = select(Token).where(Token.user_id == user.id, Token.revoked.is_(None))
-    for token in session.scalars(given):
+    tokens = select(Token).where(Token.user_id == user.id, Token.revoked.is_(None))
+    for token in session.scalars(tokens):
         token.revoked = now
     session.flush()
     session.delete(user)

@@ -36,18 +36,17 @@ def sitting(session: ReadSession, session_digest: str, now: int) -> Sitting | No
     if row is None:
         return None
     lifetime = Lifetime(row.created, row.proven, row.seen)
-    caller = None if lifetime.is_over(now) else _caller(session, row, now)
+    if lifetime.is_over(now):
+        return None
+    if row.user_pk is None:
+        caller = tokens.caller_of(session, row.token_id or "", now)
+    else:
+        user = users.of_pk(session, row.user_pk)
+        caller = users.caller_of(session, user, now) if user is not None else None
     return Sitting(row.pk, row.id, row.user_pk, caller, lifetime) if caller else None
 
 
 _OF_DIGEST = select(WebSession).where(WebSession.digest == bindparam("digest"))
-
-
-def _caller(session: ReadSession, row: WebSession, now: int) -> Caller | None:
-    if row.user_pk is not None:
-        user = users.of_pk(session, row.user_pk)
-        return users.caller_of(session, user, now) if user is not None else None
-    return tokens.caller_of(session, row.token_id or "", now)
 
 
 def of_digest(session: ReadSession, session_digest: str) -> WebSession | None:

@@ -1,7 +1,6 @@
 """Channel rows, and the one way from a row to its settings."""
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import select
@@ -64,11 +63,8 @@ def is_visible(session: ReadSession, caller: Caller, row: ChannelRow) -> bool:
         return True
     if row.projects is None:
         return False
-    return set(row.projects) <= _keys_of(session, caller.projects)
-
-
-def _keys_of(session: ReadSession, names: Iterable[str]) -> set[int]:
-    return set(session.scalars(select(Project.pk).where(Project.id.in_(sorted(names)))))
+    keys = session.scalars(select(Project.pk).where(Project.id.in_(sorted(caller.projects))))
+    return set(row.projects) <= set(keys)
 
 
 def find(

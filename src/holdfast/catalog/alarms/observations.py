@@ -31,27 +31,23 @@ def note(
     """Notes what an observer sees of several things; None: all is well with it."""
     for name, problem in problems.items():
         row = session.get(ObservationRow, (name, observer))
-        if row is None:
-            _add(session, name, observer, problem, now)
+        if row is not None:
+            if (row.problem is None) is not (problem is None):
+                row.since = now
+            row.problem, row.seen = problem, now
+            row.beats += 1
             continue
-        if (row.problem is None) is not (problem is None):
-            row.since = now
-        row.problem, row.seen = problem, now
-        row.beats += 1
-
-
-def _add(session: WriteSession, name: str, observer: str, problem: str | None, now: int) -> None:
-    row = ObservationRow(
-        name=name, observer=observer, problem=problem, since=now, seen=now, beats=1
-    )
-    try:
-        with session.begin_nested():
-            session.add(row)
-    except IntegrityError:  # another thread of this observer was faster
-        again = update(ObservationRow).where(
-            ObservationRow.name == name, ObservationRow.observer == observer
+        row = ObservationRow(
+            name=name, observer=observer, problem=problem, since=now, seen=now, beats=1
         )
-        session.execute(again.values(problem=problem, seen=now))
+        try:
+            with session.begin_nested():
+                session.add(row)
+        except IntegrityError:  # another thread of this observer was faster
+            again = update(ObservationRow).where(
+                ObservationRow.name == name, ObservationRow.observer == observer
+            )
+            session.execute(again.values(problem=problem, seen=now))
 
 
 def current(session: ReadSession) -> list[Observation]:

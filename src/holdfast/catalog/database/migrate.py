@@ -25,8 +25,11 @@ def newest() -> str:
 def migrate(catalog: Catalog) -> None:
     """Migrates under an advisory lock, or SQLite's write lock, so that other processes wait."""
     with hurried(None), catalog.engine.connect() as connection:
-        if _revision(connection) == newest():
-            return
+        with connection.begin():
+            has_schema = inspect(connection).has_table("alembic_version")
+            revision = text("SELECT version_num FROM alembic_version")
+            if has_schema and connection.execute(revision).scalar() == newest():
+                return
         if catalog.is_sqlite:
             _check_references(connection, on=False)
         with connection.begin():
@@ -39,14 +42,6 @@ def migrate(catalog: Catalog) -> None:
                     raise RuntimeError(f"the migration broke references: {dangling[:5]}")
         if catalog.is_sqlite:
             _check_references(connection, on=True)
-
-
-def _revision(connection: Connection) -> str | None:
-    """The catalogue's revision; None: there is no schema yet."""
-    with connection.begin():
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _check_references(connection: Connection, *, on: bool) -> None:

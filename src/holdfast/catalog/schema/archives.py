@@ -1,6 +1,6 @@
 """Tables of archived logs: one archive an addon, its lines, and the pieces that are stored."""
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from holdfast.catalog.schema.base import BigKey, Table
@@ -12,8 +12,12 @@ class ArchiveRow(Table):
     of its log for us. `recipient` seals, the sealed identity opens.
 
     `holder` archives under `fence` while its `beat`, by the database's clock, is young. `state` and
-    `reason` are for people; `behind` and `slack` are bytes that are not stored yet, and that the
-    server keeps at most before it lets go; `checked` is when that was true.
+    `reason` are for people; `behind` are bytes that are not stored yet, `slack` those that the
+    server writes before it lets go of them, of `slack_limit` in all; `checked` is when that was
+    true.
+
+    Retention judges the log at `review`; `looked` is when its objects were last compared with the
+    rows; `sweeping`: there are objects that were given up; `obstacle` is why old log stays for now.
     """
 
     __tablename__ = "archives"
@@ -33,9 +37,14 @@ class ArchiveRow(Table):
     reason: Mapped[str | None]
     behind: Mapped[int | None]
     slack: Mapped[int | None]
+    slack_limit: Mapped[int | None]
     checked: Mapped[int | None]
     since: Mapped[int]
     created: Mapped[int]
+    review: Mapped[int | None]
+    looked: Mapped[int | None]
+    sweeping: Mapped[bool] = mapped_column(default=False, server_default=false())
+    obstacle: Mapped[str | None]
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
@@ -63,6 +72,10 @@ class ArchiveLine(Table):
     since: Mapped[int]
     until: Mapped[int | None]
     ended: Mapped[str | None]
+    removed: Mapped[int] = mapped_column(default=0, server_default="0")
+    marked: Mapped[int | None]
+    marked_at: Mapped[int | None]
+    due: Mapped[int | None]
     __table_args__ = (
         Index("archive_lines_of_archive", "archive_pk", "pk"),
         {"sqlite_autoincrement": True},
@@ -72,7 +85,8 @@ class ArchiveLine(Table):
 class ArchivePiece(Table):
     """Bytes [start, end) of a line as one object. `whole`: a full segment. `stored` bytes and
     `sha256` are those of the object, `crc` that of the plain bytes (CRC-32C). `first` and `last`
-    are the server's clocks when it sent its first and last byte."""
+    are the server's clocks when it sent its first and last byte. `lost`: since then its object is
+    not to be found, or not what was stored; `read_at`: when the object was last read in whole."""
 
     __tablename__ = "archive_pieces"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -87,6 +101,8 @@ class ArchivePiece(Table):
     first: Mapped[int]
     last: Mapped[int]
     created: Mapped[int]
+    lost: Mapped[int | None]
+    read_at: Mapped[int | None]
     __table_args__ = (
         Index("archive_pieces_of_line", "line_pk", "start", "end", unique=True),
         {"sqlite_autoincrement": True},

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Update, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import BigInteger, Select, Update, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from holdfast.catalog.database.page import Page, Slice, take
@@ -263,6 +263,19 @@ def _change(session: WriteSession, statement: Update) -> None:
 
 def is_good(copy: Copy) -> bool:
     return copy.status == Status.COMPLETED and copy.lost is None and copy.objects is not None
+
+
+def with_present_one(addon_pk: int) -> Select[int]:
+    """Backups of an addon with a completed copy that is not gone, though perhaps lost."""
+    return select(Copy.backup_pk).where(
+        Copy.addon_pk == addon_pk,
+        Copy.status == Status.COMPLETED,
+        and_(Copy.gone.is_(None), Copy.objects.is_not(None), ~_REMOVING.exists()),
+    )
+
+
+def with_good_one(addon_pk: int) -> Select[int]:
+    return with_present_one(addon_pk).where(Copy.lost.is_(None))
 
 
 def pks_of(session: ReadSession, backup_pk: int) -> list[int]:

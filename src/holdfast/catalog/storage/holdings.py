@@ -14,8 +14,9 @@ from sqlalchemy import Integer, and_, case, func, or_, select, type_coerce
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Drill, Project, Restore
-from holdfast.catalog.storage import open_downloads
+from holdfast.catalog.storage import archive_facts, open_downloads
 from holdfast.domain.access import Caller
+from holdfast.domain.archive.retention import Keeping
 from holdfast.domain.backup import IMPORTED
 from holdfast.domain.operation import OVER, Status
 from holdfast.domain.retention.rules import HeldCopy, State, Verdict, judge
@@ -64,11 +65,13 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """All copies of one addon; `past` are failures whose records are gone."""
+    """All copies of one addon; `past` are failures whose records are gone; `keeping` is its
+    archived log, None: it has none."""
 
     addon_pk: int
     present: list[Holding]
     past: list[HeldCopy] = field(default_factory=list[HeldCopy])
+    keeping: Keeping | None = None
 
     @property
     def held(self) -> list[HeldCopy]:
@@ -76,7 +79,11 @@ class Holdings:
 
     def judged(self, now: int) -> list[Verdict]:
         """The verdicts in the order of `present`."""
-        return judge(self.held, now, self.past)
+        return judge(self.held, now, self.past, self.bases(now))
+
+    def bases(self, now: int) -> frozenset[int]:
+        """The snapshots that windows of the archived log need."""
+        return self.keeping.ruling(now).bases if self.keeping else frozenset()
 
 
 def of_addon(session: ReadSession, addon_pk: int) -> Holdings:
@@ -99,6 +106,7 @@ def _stream(session: ReadSession, addon_pks: Collection[int] | None) -> Iterator
     in_use.update(session.scalars(select(Restore.backup_pk).where(Restore.status.not_in(OVER))))
     in_use.update(session.scalars(select(Drill.backup_pk).where(Drill.completed.is_(None))))
     past = _past_failures(session, addon_pks)
+    archives = {row.addon_pk: row for row in archive_facts.archives_of(session, addon_pks)}
     plain = session.connection()  # rows without the mapper's work: there may be millions
     if addon_pks is None:
         rows: Any = plain.execute(_PRESENT, execution_options={"yield_per": _AT_ONCE})
@@ -106,7 +114,9 @@ def _stream(session: ReadSession, addon_pks: Collection[int] | None) -> Iterator
         rows = plain.execute(_within(_PRESENT, addon_pks)).all()  # half the work of one by one
     for addon_pk, group in groupby(rows, key=lambda row: row[0]):
         present = [_holding(row, in_use, due) for row in group if row[1] not in begun]
-        yield Holdings(addon_pk, present, past.get(addon_pk, []))
+        archive = archives.get(addon_pk)
+        keeping = archive_facts.keeping(session, archive) if archive else None
+        yield Holdings(addon_pk, present, past.get(addon_pk, []), keeping)
 
 
 _PRESENT: Any = (
@@ -123,7 +133,7 @@ _PRESENT: Any = (
         Copy.retention,
         Copy.marked,
         Copy.review,
-        Backup.status.label("whole"),
+        Backup.status.label("backup_status"),
         type_coerce(Backup.retained, Integer),
         Backup.source,
         Backup.id,
@@ -136,14 +146,17 @@ _PRESENT: Any = (
 
 
 def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holding:
-    (_, key, backup_pk, destination_pk, status, expires, lost, objects, *rest) = row
-    (size, retention, marked, review, whole, retained, source, backup, created) = rest
-    proven = lost is None and objects is not None
+    (_, key, backup_pk, destination_pk, status, expires, lost, objects, *columns) = row
+    (size, retention, marked, review, backup_status, retained, source, backup, created) = columns
+    if status == Status.COMPLETED:
+        state = State.GOOD if lost is None and objects is not None else State.LOST
+    else:  # an additional copy that was never made shares the backup's fate
+        state = _ENDS.get(Status(status)) or _ENDS.get(Status(backup_status)) or State.MAKING
     copy = HeldCopy(
         key,
         backup_pk,
         destination_pk,
-        _state(status, whole, proven=proven),
+        state,
         expires,
         bool(retained),
         backup_pk in in_use,
@@ -151,13 +164,6 @@ def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holdi
     )
     when = due.get(key) if marked is not None else None
     return Holding(copy, backup, status, size, created, retention, objects, marked, review, when)
-
-
-def _state(status: str, whole: str, *, proven: bool) -> State:
-    """The state of a copy. An additional copy that was never made shares the backup's fate."""
-    if status == Status.COMPLETED:
-        return State.GOOD if proven else State.LOST
-    return _ENDS.get(Status(status)) or _ENDS.get(Status(whole)) or State.MAKING
 
 
 def _within(rows: Any, addon_pks: Collection[int] | None) -> Any:

@@ -56,31 +56,27 @@ def backups_in_store(
     ).all()
     copies = of_backups(session, [row[0].pk for row in rows])
     going = being_removed(session, [copy.pk for group in copies.values() for copy in group])
-    return {
-        row[0].uid: _backup_in_store(row, [*copies.get(row[0].pk, ())], going, destination_pk)
-        for row in rows
-    }
-
-
-def _backup_in_store(
-    row: Any, copies: list[Copy], going: set[int], destination_pk: int | None
-) -> BackupInStore:
-    backup, evidence, addon, project, operation = row
-    stored = next((copy for copy in copies if copy.destination_pk == destination_pk), None)
-    present = stored if stored is not None and stored.gone is None else None
-    recorded = RecordedBackup(
-        folder=backup_prefix(project, addon, backup.uid),
-        operation=backup.operation,
-        status=operation.status if operation else None,
-        ended=operation.ended if operation else None,
-        attempts=operation.fence if operation else 0,
-        has_row=stored is not None,
-        present=present is not None,
-        going=present is not None and (backup.deleted is not None or present.pk in going),
-        published=frozenset(c.objects for c in copies if c.gone is None and c.objects is not None),
-    )
-    good = present is not None and present.status == Status.COMPLETED
-    return BackupInStore(recorded, present if good else None, sizes_of(evidence))
+    by_uid: dict[str, BackupInStore] = {}
+    for backup, evidence, addon, project, operation in rows:
+        own_copies = copies.get(backup.pk, ())
+        stored = next((copy for copy in own_copies if copy.destination_pk == destination_pk), None)
+        present = stored if stored is not None and stored.gone is None else None
+        published = (copy.objects for copy in own_copies if copy.gone is None)
+        recorded = RecordedBackup(
+            folder=backup_prefix(project, addon, backup.uid),
+            operation=backup.operation,
+            status=operation.status if operation else None,
+            ended=operation.ended if operation else None,
+            attempts=operation.fence if operation else 0,
+            has_row=stored is not None,
+            present=present is not None,
+            going=present is not None and (backup.deleted is not None or present.pk in going),
+            published=frozenset(prefix for prefix in published if prefix is not None),
+        )
+        is_good = present is not None and present.status == Status.COMPLETED
+        sizes = sizes_of(evidence)
+        by_uid[backup.uid] = BackupInStore(recorded, present if is_good else None, sizes)
+    return by_uid
 
 
 def sizes_of(evidence: Mapping[str, Any] | None) -> dict[str, int]:

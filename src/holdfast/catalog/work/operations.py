@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from sqlalchemy import (
     CursorResult,
     Update,
-    and_,
     case,
     func,
     literal_column,
@@ -19,7 +18,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import aliased
 
 from holdfast.catalog.alarms import backup_events
 from holdfast.catalog.database.session import (
@@ -351,24 +349,14 @@ def dispatched(session: ReadSession) -> list[Dispatch]:
     ]
 
 
-_HOLDER = aliased(Operation)
-_AHEAD = select(_HOLDER.pk).where(
-    _HOLDER.addon_pk == Operation.addon_pk,
-    or_(
-        and_(_HOLDER.slot == ALONE_SLOT, Operation.kind.not_in(BESIDE)),
-        and_(_HOLDER.slot == BESIDE_SLOT, _HOLDER.kind == Operation.kind),
-    ),
-)
-_WAITING = (
-    select(Operation.addon_pk)
-    .where(Operation.status == Status.SCHEDULED, ~_AHEAD.exists())
-    .distinct()
-)
-
-
 def waiting_addons(session: ReadSession) -> list[int]:
-    """Addons with a waiting operation whose slot is free."""
-    return list(session.scalars(_WAITING))
+    """Addons with a waiting operation that may begin."""
+    waiting = select(Operation.addon_pk, Operation.kind).where(
+        Operation.status == Status.SCHEDULED, Operation.slot.is_(None)
+    )
+    rows = session.execute(waiting.distinct()).all()
+    running = kinds_running(session, {addon_pk for addon_pk, _ in rows})
+    return sorted({pk for pk, kind in rows if may_begin(Kind(kind), running[pk])})
 
 
 def get(session: ReadSession, op: str) -> Operation | None:

@@ -48,7 +48,17 @@ class Managed:
     file: prompts.BodyFile = None
 
     def body(self, name: str | None) -> dict[str, object]:
-        source = None if self.fork is None else _source(self.fork)
+        source: dict[str, object] | None = None
+        if self.fork is not None:
+            match self.fork.split("/"):
+                case [uid]:
+                    source = {"backupUid": uid}
+                case [addon, backup]:
+                    source = {"addonId": addon, "backupId": backup}
+                case [project, addon, backup]:
+                    source = {"projectId": project, "addonId": addon, "backupId": backup}
+                case _:
+                    raise typer.BadParameter("--fork is [PROJECT/]ADDON/BACKUP or a backup's uid")
         fields = prompts.body(self.file, {"name": name, "type": self.type, "source": source})
         billing = {
             "deploymentPlan": self.plan,
@@ -56,19 +66,6 @@ class Managed:
             "replicas": self.replicas,
         }
         return {"version": self.version, "billing": billing, **fields}
-
-
-def _source(text: str) -> dict[str, object]:
-    """Parses `orders/latest`, `shop/orders/latest` or a backup's uid into fields of the API."""
-    match text.split("/"):
-        case [uid]:
-            return {"backupUid": uid}
-        case [addon, backup]:
-            return {"addonId": addon, "backupId": backup}
-        case [project, addon, backup]:
-            return {"projectId": project, "addonId": addon, "backupId": backup}
-        case _:
-            raise typer.BadParameter("--fork is [PROJECT/]ADDON/BACKUP or a backup's uid")
 
 
 @dataclass(frozen=True)

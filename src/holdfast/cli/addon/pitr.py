@@ -84,8 +84,11 @@ def restore(
     with_transaction: Annotated[
         str | None, typer.Option("--with-transaction", help="Right after it committed.")
     ] = None,
+    to_position: Annotated[
+        str | None, typer.Option("--to-position", metavar="LSN", help="All up to this position.")
+    ] = None,
     exclusive: Annotated[
-        bool, typer.Option("--exclusive", help="Without what happened exactly at TIME.")
+        bool, typer.Option("--exclusive", help="Without what happened exactly there.")
     ] = False,
     yes: Yes = False,
 ) -> None:
@@ -95,10 +98,13 @@ def restore(
         "targetTimestamp": to,
         "beforeTransaction": before_transaction,
         "withTransaction": with_transaction,
+        "targetPosition": to_position,
     }
     body: dict[str, object] = {name: text for name, text in targets.items() if text is not None}
     if len(body) != 1:
-        raise typer.BadParameter("give one of --to, --before-transaction and --with-transaction")
+        raise typer.BadParameter(
+            "give one of --to, --to-position, --before-transaction, --with-transaction"
+        )
     if exclusive:
         body["inclusive"] = False
     prompts.confirm(f"Replace the present data of {names[1]}?", force=yes, option="--yes")

@@ -72,20 +72,16 @@ class Fields:
             "digest": self.digest,
         }
         body = prompts.body(self.file, fields)
-        settings = {**cast("dict[str, object]", body.get("settings") or {}), **self._named()}
-        if self.secret is not None:
-            value = prompts.secret(self.secret_file, self.secret, "--secret-file")
-            settings[self.secret] = value.reveal()
-        return {**body, "settings": settings}
-
-    def _named(self) -> dict[str, object]:
-        named: dict[str, object] = {}
+        settings = dict(cast("dict[str, object]", body.get("settings") or {}))
         for text in self.settings or ():
             name, equals, value = text.partition("=")
             if not equals:
                 raise typer.BadParameter(f"--set {text} is not name=value")
-            named[name] = value.split(",") if name == "recipients" else value
-        return named
+            settings[name] = value.split(",") if name == "recipients" else value
+        if self.secret is not None:
+            secret = prompts.secret(self.secret_file, self.secret, "--secret-file")
+            settings[self.secret] = secret.reveal()
+        return {**body, "settings": settings}
 
 
 @verb(app, "list", "holdfast channel list")

@@ -14,7 +14,6 @@ from holdfast.cli.terminal import prompts
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.problems import naming
 from holdfast.cli.terminal.progress import transferring
-from holdfast.client import Client
 
 OPTIONS = {
     "name": "--name",
@@ -95,19 +94,17 @@ def import_backup(
     options = OPTIONS if choices.url is None else {**OPTIONS, "importUrl": "--url"}
     with session.client() as client, naming(**options):
         if choices.file is not None:
-            body["uploadId"] = _upload(client, project, addon, choices.file, choices.resume)
+            file, upload = choices.file, choices.resume
+            with transferring(file.name, file.stat().st_size) as progress:
+                if upload is None:
+                    upload = client.imports.begin(project, addon, file).id
+                    note(f"upload {upload}; if it breaks off, go on with --resume {upload}")
+                sent = client.imports.send(project, addon, upload, file, progress)
+            body["uploadId"] = sent.id
         backup = client.imports.create(project, addon, body)
         if waiting.wait:
             backup = awaited(client, project, addon, backup.id, waiting)
     conclude(session, backup, waited=waiting.wait)
-
-
-def _upload(client: Client, project: str, addon: str, file: Path, resume: str | None) -> str:
-    with transferring(file.name, file.stat().st_size) as progress:
-        if resume is None:
-            resume = client.imports.begin(project, addon, file).id
-            note(f"upload {resume}; if it breaks off, go on with --resume {resume}")
-        return client.imports.send(project, addon, resume, file, progress).id
 
 
 def register(app: typer.Typer) -> None:

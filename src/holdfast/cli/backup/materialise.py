@@ -19,7 +19,6 @@ from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import verb
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.progress import transferring
-from holdfast.client.models.models import Finish
 from holdfast.kit import durable
 
 To = Annotated[
@@ -39,7 +38,14 @@ def materialise(session: Session, scope: InAddon, backup: Id, to: To) -> None:
         with client.backups.files(project, addon, backup) as archive, _whole(draft, target):
             with transferring(backup, archive.expected) as progress:
                 unpack(archive.chunks(), draft, lambda: progress(archive.received))
-            _finish(draft, finish)
+            # Only what lies inside the directory, whatever a server asks for.
+            for name, text in finish.texts.items():
+                inside(draft, name).write_text(text)
+            for name, text in finish.appended.items():
+                with inside(draft, name).open("a") as file:
+                    file.write(f"\n{text}")
+            for name, mode in finish.modes.items():
+                inside(draft, name).chmod(int(mode, 8) & 0o777)
     session.printer.record({"directory": str(target)})
     for number, step in enumerate(finish.steps, 1):
         note(f"{number}. {step}")
@@ -58,17 +64,6 @@ def _whole(draft: Path, target: Path) -> Generator[None]:
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-
-
-def _finish(draft: Path, finish: Finish) -> None:
-    """Writes texts and modes inside the directory, all that a server may ask for."""
-    for name, text in finish.texts.items():
-        inside(draft, name).write_text(text)
-    for name, text in finish.appended.items():
-        with inside(draft, name).open("a") as file:
-            file.write(f"\n{text}")
-    for name, mode in finish.modes.items():
-        inside(draft, name).chmod(int(mode, 8) & 0o777)
 
 
 def register(app: typer.Typer) -> None:

@@ -39,26 +39,23 @@ def unpack(chunks: Iterator[bytes], target: Path, moved: Callable[[], None]) -> 
     """Writes the members of a tar, which a bad server may have made, below the directory only."""
     with tarfile.open(fileobj=_Stream(chunks), mode="r|") as tar:
         for member in tar:
-            _write(tar, member, inside(target, member.name), target)
+            path = inside(target, member.name)
+            if member.isdir():
+                path.mkdir(exist_ok=True)
+            elif member.issym():
+                inside(target, str(path.parent / member.linkname))
+                path.symlink_to(member.linkname)
+            elif member.isfile():
+                content = tar.extractfile(member)
+                assert content is not None
+                with content, path.open("xb") as file:
+                    shutil.copyfileobj(content, file)
+                path.chmod(0o600 | member.mode & 0o755)  # writable by no other user
+                os.utime(path, (member.mtime, member.mtime))
+            else:
+                problem = f"{member.name} is no file, directory or symbolic link"
+                raise ServerFault(Answer(200, problem))
             moved()
-
-
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, target: Path) -> None:
-    """Writes a member that belongs to this user and is writable by no other."""
-    if member.isdir():
-        path.mkdir(exist_ok=True)
-    elif member.issym():
-        inside(target, str(path.parent / member.linkname))
-        path.symlink_to(member.linkname)
-    elif member.isfile():
-        content = tar.extractfile(member)
-        assert content is not None
-        with content, path.open("xb") as file:
-            shutil.copyfileobj(content, file)
-        path.chmod(0o600 | member.mode & 0o755)
-        os.utime(path, (member.mtime, member.mtime))
-    else:
-        raise ServerFault(Answer(200, f"{member.name} is no file, directory or symbolic link"))
 
 
 def inside(directory: Path, name: str) -> Path:

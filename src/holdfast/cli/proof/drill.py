@@ -12,7 +12,6 @@ from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.problems import OperationFailed, naming
 from holdfast.cli.terminal.progress import watching
-from holdfast.client import Client
 from holdfast.client.proof.drills import Assertion, Drill
 
 app = noun("Drills: restores into throwaway servers, to prove that backups restore.")
@@ -53,20 +52,18 @@ def run(
     flags = {"backupId": "--backup", "keepMinutes": "--keep-minutes"}
     with session.client() as client, naming(**flags):
         started = client.drills.run(*names, backup, keep_minutes)
-        drill = _awaited(client, names, started.drill_id, waiting)
+        if waiting.wait:
+            with watching(f"drill of {names[1]}") as listener:
+                patience = waiting.patience()
+                drill = client.wait_for_drill(*names, started.drill_id, patience, listener)
+        else:
+            drill = client.drills.get(*names, started.drill_id)
     _show(session, drill)
     if drill.status == "scheduled" and drill.reason:
         note(f"it waits: {drill.reason}")
     if waiting.wait and drill.verdict != "passed":
         reason = f": {drill.reason}" if drill.reason else ""
         raise OperationFailed(f"the drill {drill.id} ended {drill.verdict or drill.status}{reason}")
-
-
-def _awaited(client: Client, names: tuple[str, str], drill: str, waiting: Waiting) -> Drill:
-    if not waiting.wait:
-        return client.drills.get(*names, drill)
-    with watching(f"drill of {names[1]}") as listener:
-        return client.wait_for_drill(*names, drill, waiting.patience(), listener)
 
 
 def _show(session: Session, drill: Drill) -> None:

@@ -99,24 +99,18 @@ def _fetch(client: Client, report: Report, directory: Path, session: Session) ->
                 raise ServerFault(Answer(200, problem))
             if kind == "sig" and part.read_bytes() != base64.b64decode(report.signature):
                 raise ServerFault(Answer(200, "another signature came than the report names"))
-            _settle(part, path)
+            if not path.exists():
+                durable.sync(part)
+                durable.move(part, path)
+            elif path.read_bytes() != part.read_bytes():  # it may be another installation's
+                raise typer.BadParameter(
+                    f"{path} is there with other content: give another --output"
+                    f" (the report is made: holdfast proof download {report.number})"
+                )
         finally:
             part.unlink(missing_ok=True)
         files[kind] = str(path)
     session.printer.record({**report.document(), "files": files})
-
-
-def _settle(part: Path, path: Path) -> None:
-    """A file of the same name and other content may be another installation's: it is kept."""
-    if path.exists():
-        if path.read_bytes() != part.read_bytes():
-            raise typer.BadParameter(
-                f"{path} is there with other content: give another --output"
-                f" (the report is made: holdfast proof download {path.stem.partition('-')[2]})"
-            )
-        return
-    durable.sync(part)
-    durable.move(part, path)
 
 
 @verb(app, "list", "holdfast proof list --limit 12")

@@ -7,7 +7,6 @@ import typer
 
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
-from holdfast.client.proof.protection import Protection
 from holdfast.domain.protection import State, exit_status
 
 app = noun("Objectives: how old a backup may be, how long a restore may take, how often proven.")
@@ -42,20 +41,16 @@ def status(
     something is at risk, 2: something is unprotected or has no plan."""
     with session.client() as client:
         wall = client.protection.wall(project)
-    rows = [item.document() if session.printer.machine else _row(item) for item in wall.addons]
+    rows = [item.document() for item in wall.addons]
+    if not session.printer.machine:
+        for row, item in zip(rows, wall.addons, strict=True):
+            row["addon"] = f"{item.addon.project_id}/{item.addon.id}"
+            row["type"] = item.addon.type
+            row["why"] = "; ".join(reason.sentence for reason in item.reasons)
     session.printer.rows(rows, _COLUMNS)
     verdict = exit_status([State(item.state) for item in wall.addons])
     if verdict:
         raise typer.Exit(verdict)
-
-
-def _row(item: Protection) -> dict[str, object]:
-    return {
-        **item.document(),
-        "addon": f"{item.addon.project_id}/{item.addon.id}",
-        "type": item.addon.type,
-        "why": "; ".join(reason.sentence for reason in item.reasons),
-    }
 
 
 @verb(

@@ -38,7 +38,15 @@ def spread(work: Work) -> Work:
     groups = inspect.signature(work, eval_str=True).parameters
 
     def run(**values: object) -> None:
-        work(**{name: _gathered(parameter, values) for name, parameter in groups.items()})
+        arguments: dict[str, object] = {}
+        for name, parameter in groups.items():
+            if is_dataclass(parameter.annotation):
+                build = cast("Callable[..., object]", parameter.annotation)
+                fields = _signature(parameter.annotation).parameters
+                arguments[name] = build(**{field: values[field] for field in fields})
+            else:
+                arguments[name] = values[name]
+        work(**arguments)
 
     options: list[inspect.Parameter] = []
     for parameter in groups.values():
@@ -49,14 +57,6 @@ def spread(work: Work) -> Work:
     run.__doc__ = work.__doc__
     run.__name__ = work.__name__
     return run
-
-
-def _gathered(parameter: inspect.Parameter, values: dict[str, object]) -> object:
-    if not is_dataclass(parameter.annotation):
-        return values[parameter.name]
-    names = _signature(parameter.annotation).parameters
-    build = cast("Callable[..., object]", parameter.annotation)
-    return build(**{name: values[name] for name in names})
 
 
 def _signature(group: object) -> inspect.Signature:

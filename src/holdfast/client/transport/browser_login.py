@@ -40,7 +40,11 @@ def _talk(socket: ClientConnection, show: Callable[[str], None]) -> Secret:
     socket.send(json.dumps({"type": "init"}))
     linked = False
     while True:
-        frame = _object(socket.recv())
+        try:
+            document: object = json.loads(socket.recv())
+        except ValueError as error:
+            raise NoBrowserLogin("the server sent something that is not JSON") from error
+        frame = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
         match frame.get("type"):
             case "init-ack":
                 linked = True
@@ -53,11 +57,3 @@ def _talk(socket: ClientConnection, show: Callable[[str], None]) -> Secret:
                 raise Unauthenticated(Answer(401, str(frame.get("message", ""))))
             case _:
                 raise NoBrowserLogin("the server sent a frame of an unknown type")
-
-
-def _object(text: str | bytes) -> dict[str, Any]:
-    try:
-        document: object = json.loads(text)
-    except ValueError as error:
-        raise NoBrowserLogin("the server sent something that is not JSON") from error
-    return cast("dict[str, Any]", document) if isinstance(document, dict) else {}

@@ -103,6 +103,9 @@ class Address:
 
     def built(self, request: Request) -> httpx.Request:
         kind = "application/json" if request.content is None else "application/octet-stream"
+        timeout = self.timeout.as_dict()
+        if request.seconds is not None:
+            timeout["read"] = request.seconds
         return httpx.Request(
             request.method,
             f"{self.host}{request.path}",
@@ -110,12 +113,8 @@ class Address:
             json=request.body,
             content=request.content,
             headers={**_headers(), "Content-Type": kind, **self._authorization()},
-            extensions={"timeout": self._timeout_of(request)},
+            extensions={"timeout": timeout},
         )
-
-    def _timeout_of(self, request: Request) -> dict[str, float | None]:
-        timeout = self.timeout.as_dict()
-        return timeout if request.seconds is None else {**timeout, "read": request.seconds}
 
     def download(self, url: str, *, with_token: bool) -> httpx.Request:
         """Makes the request for a download; a signed link needs no token, so none is sent."""
@@ -250,13 +249,25 @@ def opened(response: httpx.Response) -> Envelope:
     """Returns `data` and the cursor of an answer, or raises the error in it."""
     try:
         parsed: object = response.json()
-    except ValueError as error:
-        raise _not_ours(response) from error
+    except ValueError as problem:
+        raise _not_ours(response) from problem
     document = cast("dict[str, object]", parsed) if isinstance(parsed, dict) else None
     if document is None:
         raise _not_ours(response)
     if not response.is_success or "error" in document:  # one that came after its answer had begun
-        raise error_for(_error_answer(response, document))
+        value = document.get("error")
+        error = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+        details = error.get("details")
+        retry_after = response.headers.get("retry-after")
+        late = error.get("status") if response.is_success else None
+        answer = Answer(
+            late if isinstance(late, int) else response.status_code,
+            str(error.get("message") or f"HTTP {response.status_code} {response.reason_phrase}"),
+            str(error["id"]) if error.get("id") else None,
+            cast("dict[str, object]", details) if isinstance(details, dict) else {},
+            float(retry_after) if retry_after and retry_after.isdecimal() else None,
+        )
+        raise error_for(answer)
     pagination = document.get("pagination")
     cursor = (
         cast("dict[str, object]", pagination).get("cursor")
@@ -284,18 +295,3 @@ def _not_ours(response: httpx.Response) -> Exception:
             f"the answer (HTTP {response.status_code}) is not JSON: is this a Holdfast server?"
         )
     return ServerFault(Answer(response.status_code, message))
-
-
-def _error_answer(response: httpx.Response, document: Mapping[str, object]) -> Answer:
-    value = document.get("error")
-    error = cast("dict[str, object]", value) if isinstance(value, dict) else {}
-    details = error.get("details")
-    retry_after = response.headers.get("retry-after")
-    late = error.get("status") if response.is_success else None
-    return Answer(
-        late if isinstance(late, int) else response.status_code,
-        str(error.get("message") or f"HTTP {response.status_code} {response.reason_phrase}"),
-        str(error["id"]) if error.get("id") else None,
-        cast("dict[str, object]", details) if isinstance(details, dict) else {},
-        float(retry_after) if retry_after and retry_after.isdecimal() else None,
-    )

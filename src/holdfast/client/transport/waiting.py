@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from holdfast.client.transport.calls import Pause, Steps
 from holdfast.client.transport.errors import (
-    ApiError,
     RateLimited,
     ServerFault,
     TimedOut,
@@ -51,7 +50,11 @@ class Waiter:
             try:
                 state = yield from poll()
             except (Unreachable, RateLimited, ServerFault) as error:
-                self._check_outage(error)
+                now = self._clock.monotonic()
+                self._away_since = now if self._away_since is None else self._away_since
+                is_limited = isinstance(error, RateLimited)
+                if not is_limited and now - self._away_since > self._patience.outage:
+                    raise
                 pause = max(interval, error.retry_after or 0.0)
             else:
                 self._away_since = None
@@ -65,15 +68,6 @@ class Waiter:
                 pause = min(pause, left)
             yield Pause(pause)
             interval = min(interval * 1.5, self._patience.longest)
-
-    def _check_outage(self, error: ApiError) -> None:
-        """Raises the error when the server has been away for too long."""
-        now = self._clock.monotonic()
-        if self._away_since is None:
-            self._away_since = now
-        limited = isinstance(error, RateLimited)
-        if not limited and now - self._away_since > self._patience.outage:
-            raise error
 
 
 def ignore(_: object) -> None:

@@ -51,7 +51,11 @@ class MonitorWatch:
         late: list[tuple[Watched, str]] = []
         noted: list[tuple[Watched, int]] = []
         for row in rows:
-            waiting = _waiting(waits[row.pk], row, moment)
+            wait = waits[row.pk]
+            own = round(1000 * (moment - wait.since))
+            begun = wait.begun if row.running else None
+            running = None if begun is None else round(1000 * (moment - begun))
+            waiting = Waiting(own, wait.before + own, running)
             if row.condition not in DOWN:
                 new = row.condition == Condition.NEW
                 problem = lateness(row.every, row.grace, waiting, new=new)
@@ -59,7 +63,12 @@ class MonitorWatch:
             if waiting.all - row.watched >= max(MINUTE_MS, row.every // _NOTES_A_PERIOD):
                 noted.append((row, waiting.all))
         if late or noted:
-            self._note(late, noted)
+            now = self._tools.clock.now()
+            with self._tools.catalog.write() as session:
+                for row, watched_ms in noted:
+                    monitors.note_watched(session, row, watched_ms)
+                for row, problem in late:
+                    monitors.note_late(session, row, problem, now)
 
     def _wait_for(self, row: Watched, moment: float, *, unbroken: bool) -> _Wait:
         wait = self._waits.get(row.pk)
@@ -71,18 +80,3 @@ class MonitorWatch:
         if wait.starts != row.starts:
             wait.starts, wait.begun = row.starts, moment
         return wait
-
-    def _note(self, late: list[tuple[Watched, str]], noted: list[tuple[Watched, int]]) -> None:
-        now = self._tools.clock.now()
-        with self._tools.catalog.write() as session:
-            for row, watched_ms in noted:
-                monitors.note_watched(session, row, watched_ms)
-            for row, problem in late:
-                monitors.note_late(session, row, problem, now)
-
-
-def _waiting(wait: _Wait, row: Watched, moment: float) -> Waiting:
-    own = round(1000 * (moment - wait.since))
-    begun = wait.begun if row.running else None
-    running = None if begun is None else round(1000 * (moment - begun))
-    return Waiting(own, wait.before + own, running)

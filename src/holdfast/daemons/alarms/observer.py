@@ -39,21 +39,19 @@ class HostObserver:
         self._jumps = Jumps(host_clock or SystemClock(), settle)
 
     def round(self) -> None:
-        node = self._tools.node
+        node, clock_problem = self._tools.node, None
+        step = self._jumps.look()
+        if step is not None:
+            direction = "forward" if step > 0 else "back"
+            duration = show_duration(1000 * round(abs(step)))
+            clock_problem = f"it went {direction} by {duration} at once"
         problems = {
             f"disk {node}": find_disk_problem(self._tools.data_dir),
-            f"clock {node}": self._clock_problem(),
+            f"clock {node}": clock_problem,
             f"key {node}": self._find_key_problem(),
         }
         with self._tools.catalog.write() as session:
             observations.note(session, self._observer, problems, self._tools.clock.now())
-
-    def _clock_problem(self) -> str | None:
-        step = self._jumps.look()
-        if step is None:
-            return None
-        direction = "forward" if step > 0 else "back"
-        return f"it went {direction} by {show_duration(1000 * round(abs(step)))} at once"
 
 
 def find_disk_problem(directory: Path) -> str | None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from holdfast.catalog import addons
+from holdfast.catalog.archiving import archives
+from holdfast.catalog.archiving.archives import Lease
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.schema import Addon, ArchiveRow
-from holdfast.catalog.storage import archives
-from holdfast.catalog.storage.archives import Lease
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import Failure, FencedOff, Interrupted, LogRemoved
+from holdfast.domain.units import DAY_MS
 from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.archiving import archives as verbs
 from holdfast.usecases.archiving.receiver import OtherHistory, Receiver
@@ -27,7 +28,9 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 15.0
 _STOP_SECONDS = 10.0
-_BASE_EVERY_MS = 600_000
+_CONNECT_SECONDS = 60.0
+"""A server may take so long to let us in."""
+_BASE_EVERY_SECONDS = 600.0
 """Pause between two orders of a snapshot, so that a failing one is not repeated at once."""
 
 
@@ -39,6 +42,8 @@ class _Serving:
     guard: Guard
     lease: Lease
     settings: tuple[object, ...]
+    ticked: float
+    """When its thread last got on, by the monotonic clock: no lease is kept for one that hangs."""
 
 
 def _settings(archive: ArchiveRow, addon: Addon) -> tuple[object, ...]:
@@ -54,9 +59,10 @@ class Archivist:
         self._tools = tools
         self._worker = worker
         self._dead_ms = round(dead * 1000)
+        self._hangs_after = max(dead, _CONNECT_SECONDS)
         self._serving: dict[int, _Serving] = {}
         self._pauses: dict[int, tuple[float, float]] = {}
-        self._bases: dict[int, int] = {}
+        self._bases: dict[int, float] = {}
 
     def round(self) -> None:
         with self._tools.catalog.read() as session:
@@ -106,28 +112,36 @@ class Archivist:
         if fence is None:
             return
         lease, guard = Lease(archive.pk, self._worker, fence), Guard(self._tools.clock)
-        work = partial(self._serve, archive, addon, lease, guard)
-        thread = threading.Thread(target=work, name=f"archive-{archive.pk}", daemon=True)
-        self._serving[archive.pk] = _Serving(thread, guard, lease, _settings(archive, addon))
+        thread = threading.Thread(name=f"archive-{archive.pk}", daemon=True)
+        began = self._tools.clock.monotonic()
+        serving = _Serving(thread, guard, lease, _settings(archive, addon), began)
+        thread.run = partial(self._serve, archive, addon, serving)
+        self._serving[archive.pk] = serving
         thread.start()
 
     def _beat(self, serving: _Serving) -> None:
+        if self._tools.clock.monotonic() - serving.ticked > self._hangs_after:
+            serving.guard.stop(Interrupted("its thread hangs"))
+            return
         try:
             with self._tools.catalog.write() as session:
                 serving.lease.prove(session)
         except FencedOff as error:
             serving.guard.stop(error)
 
-    def _serve(self, archive: ArchiveRow, addon: Addon, lease: Lease, guard: Guard) -> None:
+    def _serve(self, archive: ArchiveRow, addon: Addon, serving: _Serving) -> None:
         """Receives until something ends it, and writes why."""
-        reason = ""
+        reason, lease, guard = "", serving.lease, serving.guard
+
+        def tick() -> None:
+            serving.ticked = self._tools.clock.monotonic()
+
         try:
             engine = verbs.require_followable(self._tools.engines(addon.kind))
             address = addons.working_address(addon, self._tools.sealer)
             layout = verbs.layout_of(self._tools, archive, addon)
-            receiver = Receiver(self._tools, archive, addon, layout, lease)
             with engine.follow(address, archive.slot, guard) as following:
-                receiver.run(following)
+                Receiver(self._tools, archive, addon, layout, lease, tick).run(following)
         except (FencedOff, Interrupted):
             self._pauses.pop(archive.pk, None)
         except (LogRemoved, OtherHistory) as error:
@@ -161,19 +175,22 @@ class Archivist:
             log.info("the lease was not given back", extra={"error": str(error)})
 
     def _order_base(self, archive: ArchiveRow, addon: Addon) -> None:
-        """A window begins with a snapshot: every line gets one, soon after it begins."""
-        now = self._tools.clock.now()
+        """A window begins with a snapshot: every line gets one soon after it begins, another when a
+        part of the log is lost, and one every `days`, so that older log need not stay."""
+        now, moment = self._tools.clock.now(), self._tools.clock.monotonic()
         with self._tools.catalog.read() as session:
             line = archives.current_line(session, archive.pk)
-            session.expunge_all()
-            coming = line is None or archives.is_base_coming(session, addon.pk, line.since)
-        if line is None or coming:
+            if line is None:
+                return
+            lost = archives.lost_since(session, line.pk) or 0
+            since = max(line.since, lost, now - archive.days * DAY_MS)
+            line_pk, coming = line.pk, archives.is_base_coming(session, addon.pk, since)
+        if coming or moment - self._bases.get(line_pk, -_BASE_EVERY_SECONDS) < _BASE_EVERY_SECONDS:
             return
-        if now - self._bases.get(line.pk, 0) >= _BASE_EVERY_MS:
-            self._bases[line.pk] = now
-            with self._tools.catalog.write() as session:
-                if verbs.order_base(session, self._tools, addon, line.since):
-                    log.info("a snapshot begins a window", extra={"addon": addon.id})
+        self._bases[line_pk] = moment
+        with self._tools.catalog.write() as session:
+            if verbs.order_base(session, self._tools, addon, archive, since):
+                log.info("a snapshot begins a window", extra={"addon": addon.id})
 
     def _release(self, archive: ArchiveRow, addon: Addon) -> None:
         """Lets the server go. A server that is gone keeps nothing for us."""

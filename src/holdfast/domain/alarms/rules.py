@@ -334,6 +334,16 @@ WINDOW_BEGINS_WITHIN_MS = HOUR_MS
 """How long the first snapshot of a new line of a log may take before that is an alarm."""
 
 
+_LITTLE_SLACK = 4
+"""A quarter of what a server keeps for us is little."""
+
+
+def is_slack_little(slack: int | None, limit: int | None) -> bool:
+    """Whether the server soon removes log that is not stored. `slack`: bytes until then; `limit`:
+    bytes that it keeps at most; None: without a limit."""
+    return slack is not None and limit is not None and slack < limit // _LITTLE_SLACK
+
+
 def is_archive_late(stored: int, interval_s: int, now: int) -> bool:
     """Whether an archive is behind. `stored`: when all of the log was last stored; one that lies
     ahead was written before a clock went back."""

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 class Line:
     """`parent` None: it began the root. `forked` is the last position it shares with its parent,
     `needs` the position from which its own log is read to go on there. `begins` is the instant from
-    which on it was known to serve; None: not yet. `ended` is why it ends; empty: it goes on."""
+    which on it was known to serve; None: not yet. `ended` is why it ends; empty: it goes on.
+    `until` is when it ended, by our own clock; None: it is archived on."""
 
     key: int
     root: str
@@ -23,18 +24,22 @@ class Line:
     needs: int = 0
     begins: int | None = None
     ended: str = ""
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A good snapshot. Replay begins with the log at `needs` and is consistent at `end`; the
-    server's clock read `instant` after that."""
+    """A snapshot. Replay begins with the log at `needs` and is consistent at `end`; the server's
+    clock read `instant` after that. `taken` is when it was ordered, by our own clock; no
+    transaction from number `next` on had begun at its end, None: unknown."""
 
     key: int
     line: int
     needs: int
     end: int
     instant: int
+    taken: int = 0
+    next: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +108,26 @@ class Route:
     legs: Sequence[Leg]
     window: Window
 
+    @property
+    def nearness(self) -> tuple[int, int, int]:
+        """Grows with the position of the base among routes to one line, whatever clocks said."""
+        return -len(self.legs), self.base.end, self.base.key
+
 
 @dataclass(frozen=True)
 class Archive:
-    """All that is stored of one addon's log, and the snapshots it can be replayed onto."""
+    """All that is stored of one addon's log, and the good snapshots it can be replayed onto.
+
+    `lost` snapshots are not to be found now and may return. Those with a key `in_use` are being
+    restored.
+    """
 
     lines: Sequence[Line]
     pieces: Sequence[Piece]
     heads: Sequence[Head]
     bases: Sequence[Base]
+    lost: Sequence[Base] = ()
+    in_use: frozenset[int] = frozenset()
 
 
 def stretches(pieces: Iterable[Piece], heads: Iterable[Head] = ()) -> list[Stretch]:
@@ -141,12 +157,11 @@ def _later(one: int | None, other: int | None) -> int | None:
 
 
 def routes(archive: Archive) -> list[Route]:
-    """For every base, the newest first, a route to each line it leads to, as far as that goes."""
+    """For every base a route to each line it leads to, as far as that goes."""
     network = _Network(archive)
-    newest_first = sorted(archive.bases, key=lambda base: (base.instant, base.key), reverse=True)
     return [
         route
-        for base in newest_first
+        for base in archive.bases
         if base.line in network.lines
         for route in network.lead(base, network.lines[base.line], base.needs, base.end, ())
     ]
@@ -225,10 +240,40 @@ def gaps(merged: Sequence[Window], lines: Mapping[int, Line]) -> list[Gap]:
     return between
 
 
+@dataclass(frozen=True, slots=True)
+class OpenGap:
+    """Nothing after `begin` can be restored, until a snapshot begins another window."""
+
+    begin: int
+    reason: str
+
+
+def open_gap(archive: Archive, reached: Sequence[Route]) -> OpenGap | None:
+    """What the archive lacks now although it is archived on; None: nothing, or all of it."""
+    newest = max(archive.lines, key=lambda line: line.key, default=None)
+    if newest is None or newest.until is not None or not reached:
+        return None
+    if leads_to_end(archive, reached):
+        return None
+    last = max((route.window for route in reached), key=lambda window: window.end)
+    ended = next(line.ended for line in archive.lines if line.key == last.line)
+    return OpenGap(last.end, ended or UNREACHED)
+
+
+def leads_to_end(archive: Archive, reached: Sequence[Route]) -> bool:
+    """Whether a snapshot leads to the end of all that is stored of the newest line."""
+    newest = max((line.key for line in archive.lines), default=None)
+    ends = [stretch.end for stretch in stretches(archive.pieces) if stretch.line == newest]
+    return any(
+        (route.legs[-1].line, route.legs[-1].end) == (newest, max(ends, default=None))
+        for route in reached
+    )
+
+
 def route_to(
     reached: Sequence[Route], lines: Mapping[int, Line], instant: int, line: int | None = None
 ) -> Route | None:
-    """The way to an instant, from the newest base before it; None: no window holds it.
+    """The way to an instant, from the nearest base before it; None: no window holds it.
 
     Of several lines it is the one that served last at that instant, or `line`: "12:10" means what
     people saw at 12:10.
@@ -240,28 +285,37 @@ def route_to(
         and (line is None or route.window.line == line)
     ]
 
-    def latest(route: Route) -> tuple[int, int, int, int]:
-        begins = lines[route.window.line].begins or 0
-        return begins, route.window.line, route.base.instant, route.base.key
+    def latest(route: Route) -> tuple[int, int, tuple[int, int, int]]:
+        return lines[route.window.line].begins or 0, route.window.line, route.nearness
 
     return max(matching, key=latest, default=None)
 
 
-def widest(reached: Sequence[Route]) -> Route:
-    """The route with the oldest base, which replays most."""
-    return min(reached, key=lambda route: (route.base.instant, route.base.key))
+_NUMBERS = 1 << 32
+"""Transactions are numbered in a circle of so many."""
 
 
-def floor(reached: Sequence[Route], now: int, days_ms: int) -> Base | None:
-    """The base that must stay so that the promised window stays; None: everything must.
+def route_to_transaction(reached: Sequence[Route], transaction: int) -> Route:
+    """The way to the end of what is stored, from the nearest base at whose end the transaction had
+    not begun; without one, from the farthest base."""
 
-    It is the newest one that leads to the end of the newest window and is old enough; without one
-    so old, the oldest that leads there.
-    """
-    if not reached:
-        return None
-    newest = max(reached, key=lambda route: (route.window.end, route.window.line)).window
-    leading = [route.base for route in reached if route.window.line == newest.line]
-    leading.sort(key=lambda base: (base.instant, base.key))
-    old = [base for base in leading if base.instant <= now - days_ms]
-    return old[-1] if old else leading[0]
+    def is_before(base: Base) -> bool:
+        return base.next is not None and (transaction - base.next) % _NUMBERS < _NUMBERS // 2
+
+    before = [route for route in reached if is_before(route.base)]
+    if before:
+        return max(before, key=lambda route: route.nearness)
+    return min(reached, key=lambda route: route.nearness)
+
+
+def route_to_position(reached: Sequence[Route], position: int) -> Route | None:
+    """The way to a position, from the nearest base before it; of several lines the newest.
+
+    None: no route holds it."""
+    holding = [
+        route
+        for route in reached
+        if route.legs[-1].start <= position <= route.legs[-1].end
+        and (len(route.legs) > 1 or route.base.end <= position)
+    ]
+    return max(holding, key=lambda route: (route.window.line, route.nearness), default=None)

@@ -5,7 +5,7 @@ changes what has expired, never what is the last good backup. The caller decides
 good, so a stricter proof changes nothing here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -64,6 +64,7 @@ class Reason(StrEnum):
     RETAINED = "it is retained for ever"
     MAKING = "it is still being made"
     IN_USE = "it is being restored or downloaded"
+    BEGINS_WINDOW = "a window of instants that can be restored begins with it"
     NEWEST_OF_ADDON = "it is the newest good backup of the addon"
     NEWEST_AT_PLACE = "it is the newest good copy at this destination"
     NEWER_FAILED = "newer backups failed or were lost, so age alone is no reason to delete it"
@@ -120,13 +121,18 @@ class _Newest:
         return self.bad > self.good
 
 
-def judge(copies: Sequence[HeldCopy], now: int, past: Iterable[HeldCopy] = ()) -> list[Verdict]:
+def judge(
+    copies: Sequence[HeldCopy],
+    now: int,
+    past: Iterable[HeldCopy] = (),
+    bases: Collection[int] = (),
+) -> list[Verdict]:
     """A verdict for each of one addon's copies, in their order.
 
     A copy is dropped only when its retention is over and no other reason keeps it. Always kept: the
     newest good backup of the addon, the newest good copy at each destination and, while the newest
     backup of the addon or at the destination has failed, every good copy. `past` are failures whose
-    records are gone; they still count as failures.
+    records are gone; they still count as failures. `bases` are backups that an archived log needs.
     """
     addon, by_destination = _Newest(), dict[int | None, _Newest]()
     for copy in (*copies, *past):
@@ -135,7 +141,9 @@ def judge(copies: Sequence[HeldCopy], now: int, past: Iterable[HeldCopy] = ()) -
     verdicts: list[Verdict] = []
     for copy in copies:
         newest_here = by_destination[copy.destination_pk]
-        reasons = (*_own_reasons(copy, now), *_relative_reasons(copy, addon, newest_here))
+        base = (Reason.BEGINS_WINDOW,) if copy.backup in bases else ()
+        relative = _relative_reasons(copy, addon, newest_here)
+        reasons = (*_own_reasons(copy, now), *base, *relative)
         verdicts.append(Verdict(copy, bool(reasons), reasons or (Reason.EXPIRED,)))
     return verdicts
 

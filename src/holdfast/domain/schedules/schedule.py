@@ -71,22 +71,19 @@ def problems(interval: Interval, minute: Array, hour: Array, day: Array) -> dict
     """The errors of a rule by field; None is an array that was not sent."""
     wrong: dict[str, str] = {}
     for name, values in (("minute", minute), ("hour", hour), ("day", day)):
-        problem = _problem(interval, name, values)
+        problem = None
+        if name not in _ARRAYS[interval]:
+            if values is not None:
+                problem = f"is not for {interval} schedules; leave it out"
+        elif not values:
+            problem = f"is required for {interval} schedules, with at least one value"
+        elif any(not 0 <= value < _BELOW[name] for value in values):
+            problem = f"must be numbers from 0 to {_BELOW[name] - 1}"
+        elif len(set(values)) < len(values):
+            problem = "must not name a value twice"
         if problem is not None:
             wrong[f"scheduling.{name}"] = problem
     return wrong
-
-
-def _problem(interval: Interval, name: str, values: Array) -> str | None:
-    if name not in _ARRAYS[interval]:
-        return None if values is None else f"is not for {interval} schedules; leave it out"
-    if not values:
-        return f"is required for {interval} schedules, with at least one value"
-    if any(not 0 <= value < _BELOW[name] for value in values):
-        return f"must be numbers from 0 to {_BELOW[name] - 1}"
-    if len(set(values)) < len(values):
-        return "must not name a value twice"
-    return None
 
 
 @lru_cache(maxsize=4096)

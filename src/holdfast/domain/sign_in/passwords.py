@@ -51,27 +51,19 @@ def problem_of(password: str, name: str) -> str | None:
     if len(password) > MAX_CHARACTERS:
         return f"must have at most {MAX_CHARACTERS} characters"
     folded = password.casefold()
-    if len(set(folded)) < _FEWEST_DISTINCT or _is_repeated(folded):
+    is_repeated = folded in (folded + folded)[1:-1]  # a text over and over: `abcabcabcabc`
+    if len(set(folded)) < _FEWEST_DISTINCT or is_repeated:
         return "must not be a few characters again and again"
     words = [word for word in re.split(r"[^\w]+", name.casefold()) if len(word) > 3]
     if any(len(folded.replace(word, "")) < MIN_CHARACTERS // 2 for word in words if word in folded):
         return "must not be made of your name"
-    if _is_common(folded):
+    if any(_is_guessed(text) for text in (folded, folded.translate(_LEET))):
         return "must not be one of those that are guessed first"
     return None
 
 
-def _is_repeated(folded: str) -> bool:
-    """Whether the text is one shorter text over and over: `abcabcabcabc`."""
-    return folded in (folded + folded)[1:-1]
-
-
-def _is_common(folded: str) -> bool:
-    """Whether little is left without common words, runs on a keyboard, digits and signs."""
-    return any(_is_guessed(text) for text in (folded, folded.translate(_LEET)))
-
-
 def _is_guessed(text: str) -> bool:
+    """Whether little is left without common words, runs on a keyboard, digits and signs."""
     remainder = re.sub(r"[\W_]+", "", text)
     words = 0
     for word in _LONGEST_FIRST:
@@ -84,23 +76,18 @@ def _is_guessed(text: str) -> bool:
 
 def _without_runs(text: str) -> str:
     """The text without runs of four or more neighbours on a keyboard or in the alphabet."""
+    rows = (*_ROWS, *_BACKWARDS)
     remainder = ""
     position = 0
     while position < len(text):
-        length = max(_run_length(text[position:], row) for row in (*_ROWS, *_BACKWARDS))
-        if length < 4:
+        end = position + 1
+        while end < len(text) and any(text[position : end + 1] in row for row in rows):
+            end += 1
+        if end - position < 4:
+            end = position + 1
             remainder += text[position]
-            length = 1
-        position += length
+        position = end
     return remainder
 
 
 _BACKWARDS = tuple(row[::-1] for row in _ROWS)
-
-
-def _run_length(text: str, row: str) -> int:
-    """How many first characters of `text` stand side by side in the row."""
-    length = 0
-    while length < len(text) and text[: length + 1] in row:
-        length += 1
-    return length

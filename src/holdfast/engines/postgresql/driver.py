@@ -161,6 +161,9 @@ class PostgreSQL(Server):
     def settle_stop(self, version: str, log: Log, base: Mapping[str, Any], target: Target) -> Stop:
         return wal_replay.settle_stop(self.tools_dir, version, log, base, target)
 
+    def parse_position(self, text: str) -> int:
+        return wal_replay.parse_position(text)
+
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:
         numbers = (int(line, 16) for line in lines)
         return {timelines.USED: max(int(former.get(timelines.USED, 0)), *numbers, 0)}

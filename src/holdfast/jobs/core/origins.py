@@ -88,19 +88,15 @@ def _sealed(job: Job, backup: Backup) -> Secret:
     return job.tools.sealer.open(sealed, imports.context(backup.uid))
 
 
-def _scope(job: Job, backup: Backup) -> Scope:
-    """What to dump. Imports leave out users, which belong to the other server."""
-    if backup.source != SourceType.LIVE_INSTANCE:
-        return EVERYTHING
-    with job.tools.catalog.read() as session:
-        every = imports.of_backup(session, backup.pk).every_database
-    return Scope(None if every else address(job, backup).database, users=False)
-
-
 @contextmanager
 def opened(job: Job, backup: Backup) -> Generator[DumpSession]:
     if backup.source not in FILES:
-        server, scope = address(job, backup), _scope(job, backup)
+        server, scope = address(job, backup), EVERYTHING
+        if backup.source == SourceType.LIVE_INSTANCE:
+            with job.tools.catalog.read() as session:
+                every = imports.of_backup(session, backup.pk).every_database
+            # Without users, which belong to the other server.
+            scope = Scope(None if every else server.database, users=False)
         with dumper(job).dump(server, scope, job.attempt, job.guard) as session:
             yield session
         return

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from holdfast.catalog import addons
-from holdfast.catalog.database.session import CatalogAway, ReadSession
-from holdfast.catalog.schema import Addon, Backup, Operation
+from holdfast.catalog.database.session import CatalogAway, WriteSession
+from holdfast.catalog.schema import Backup, Operation
 from holdfast.catalog.work import journal, leftovers, operations
 from holdfast.catalog.work.operations import Ending
-from holdfast.contracts.queue import Dispatch
+from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.domain.errors import Failure, FencedOff, Interrupted, NotSupported, WorkerLost
 from holdfast.domain.operation import MAX_ATTEMPTS, OVER, Kind, Status
 from holdfast.jobs.core.job import AWAY_SECONDS, Job
@@ -34,6 +34,7 @@ T = TypeVar("T")
 Plans = Mapping[Kind, Plan[Any]]
 
 Attributes = Mapping[str, Attribute]
+Redispatch = Callable[[WriteSession, Queue, Dispatch], bool]
 _OUTCOME = "holdfast.outcome"
 
 
@@ -57,29 +58,32 @@ class Runner:
         if begun is None:
             return
         job, operation, attributes = begun
-        with self.tracer.span(f"operation {operation.kind}", attributes) as span:
-            self._run(replace(job, span=span), operation)
-
-    def _run(self, job: Job, operation: Operation) -> None:
-        dispatch, op = job.dispatch, job.dispatch.op
         plan = self.plans[Kind(operation.kind)]
-        self.running.enter(dispatch, job.guard, writes=plan.writes)
-        try:
-            if operation.status in OVER:  # not all of its leftovers could be removed before
-                _, left = self._clean(plan, job, plan.record.model_validate(operation.record))
-                _insist(lambda: self._write_cleaned(dispatch, left=left))
-            else:
-                self._carry_out(plan, job, operation)
-        except FencedOff:
-            job.span.set(_OUTCOME, "left to others")
-            log.info("operation left to others", extra={"op": op, "why": FencedOff.code})
-        except Drained:
-            job.span.set(_OUTCOME, "handed over")
-            self._hand_over(dispatch)
-        except Exception:
-            log.exception("operation could not be ended", extra={"op": op})
-        finally:
-            self.running.leave(dispatch)
+        with self.tracer.span(f"operation {operation.kind}", attributes) as span:
+            job = replace(job, span=span)
+            self.running.enter(dispatch, job.guard, writes=plan.writes)
+            try:
+                if operation.status in OVER:  # not all of its leftovers could be removed before
+                    _, left = self._clean(plan, job, plan.record.model_validate(operation.record))
+                    _insist(lambda: self._write_cleaned(dispatch, left=left))
+                else:
+                    self._carry_out(plan, job, operation)
+            except FencedOff:
+                span.set(_OUTCOME, "left to others")
+                log.info("operation left to others", extra={"op": op, "why": FencedOff.code})
+            except Drained:
+                span.set(_OUTCOME, "handed over")
+                reason = "its worker is stopping; the next one starts it again"
+                try:
+                    self._dispatch_again(operations.hand_over, dispatch, reason)
+                except (*CatalogAway, FencedOff) as error:
+                    # Without a row that says so the missing heartbeat does the same.
+                    cause = str(getattr(error, "orig", error))
+                    log.warning("not handed over", extra={"op": op, "error": cause})
+            except Exception:
+                log.exception("operation could not be ended", extra={"op": op})
+            finally:
+                self.running.leave(dispatch)
 
     def _begin(self, dispatch: Dispatch) -> tuple[Job, Operation, Attributes] | None:
         tools = self.tools
@@ -88,21 +92,26 @@ class Runner:
             if operation is None:
                 return None
             addon = addons.get(session, operation.addon_pk)
-            attributes = _attributes(session, operation, addon)
+            backup = session.get(Backup, operation.arguments.get("backup", 0))
+        attributes: dict[str, Attribute] = {
+            "holdfast.operation": operation.id,
+            "holdfast.kind": operation.kind,
+            "holdfast.addon": addon.id,
+            "holdfast.addon.type": addon.kind,
+            "holdfast.attempt": operation.attempt,
+            "holdfast.lane": operation.lane,
+            **({} if backup is None else {"holdfast.backup": backup.id}),
+        }
         guard, over = Guard(tools.clock), operation.status in OVER
         job = Job(tools, dispatch, addon, operation.arguments, guard, over=over)
         return job, operation, attributes
 
-    def _hand_over(self, dispatch: Dispatch) -> None:
-        """Leaves the operation to another worker. If this cannot be written, the missing heartbeat
-        does the same."""
-        try:
-            with self.tools.catalog.write() as session:
-                operations.hand_over(session, self.tools.queue, dispatch)
-                text = "its worker is stopping; the next one starts it again"
-                journal.write(session, dispatch.op, self.tools.clock.now(), text)
-        except CatalogAway as error:
-            log.warning("not handed over", extra={"op": dispatch.op, "error": str(error.orig)})
+    def _dispatch_again(self, change: Redispatch, dispatch: Dispatch, reason: str) -> None:
+        """Leaves the operation to the next worker, and says so in its log."""
+        with self.tools.catalog.write() as session:
+            if not change(session, self.tools.queue, dispatch):
+                raise FencedOff
+            journal.write(session, dispatch.op, self.tools.clock.now(), reason)
 
     def _carry_out(self, plan: Plan[Any], job: Job, operation: Operation) -> None:
         record = plan.record.model_validate(operation.record)
@@ -127,8 +136,8 @@ class Runner:
             raise
         except WorkerLost as error:
             # Others were free to take it; when none did it goes on here, as an attempt of its own.
-            reason = error.message
-            _insist(lambda: self._start_again(job.dispatch, reason))
+            reason = f"{error.message}; it is started again"
+            _insist(lambda: self._dispatch_again(operations.take_over, job.dispatch, reason))
         except Exception as error:  # noqa: BLE001 - every failure is an ending with a reason
             ending = _ending_of(error)
             # First the row says that no worker goes on with it; only then anything is removed.
@@ -137,13 +146,6 @@ class Runner:
         else:
             ending = Ending(Status.COMPLETED)
             _insist(lambda: self._write_ending(plan, job, record, ending))
-
-    def _start_again(self, dispatch: Dispatch, reason: str) -> None:
-        with self.tools.catalog.write() as session:
-            if not operations.take_over(session, self.tools.queue, dispatch):
-                raise FencedOff
-            text = f"{reason}; it is started again"
-            journal.write(session, dispatch.op, self.tools.clock.now(), text)
 
     def _conclude(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
         state, left = self._clean(plan, job, record)
@@ -184,20 +186,6 @@ class Runner:
         job.span.set(_OUTCOME, ended.status)
         if ending.code is not None:
             job.span.fail(ending.code)
-
-
-def _attributes(session: ReadSession, operation: Operation, addon: Addon) -> Attributes:
-    """Of the span of an attempt."""
-    attributes: dict[str, Attribute] = {
-        "holdfast.operation": operation.id,
-        "holdfast.kind": operation.kind,
-        "holdfast.addon": addon.id,
-        "holdfast.addon.type": addon.kind,
-        "holdfast.attempt": operation.attempt,
-        "holdfast.lane": operation.lane,
-    }
-    backup = session.get(Backup, operation.arguments.get("backup", 0))
-    return attributes if backup is None else {**attributes, "holdfast.backup": backup.id}
 
 
 def _work(step: Step[Any], job: Job, record: Any) -> Any:

@@ -58,19 +58,6 @@ class DrillRecord(BaseModel):
 
 
 def run(job: Job, record: DrillRecord) -> DrillRecord:
-    trial = _trial(job)
-    with _judged(trial), ExitStack() as stack:
-        with _limited(job):
-            made = stack.enter_context(restored(trial))
-            judging.check_data(trial, made)
-            judging.compare_content(trial, made)
-            judging.ask_assertions(trial, made)
-            _judge_time(trial)
-        _keep(trial, made)
-    return record.model_copy(update=_result(trial))
-
-
-def _trial(job: Job) -> Trial:
     arguments = job.parse(DrillArguments)
     with job.tools.catalog.read() as session:
         backup = backups.with_evidence(session, arguments.backup_pk)
@@ -78,7 +65,23 @@ def _trial(job: Job) -> Trial:
         assertions = drills.assertions_of(session, job.addon.pk)
         session.expunge_all()
     job.say(f"drilling the backup {backup.id} of {job.addon.id}")
-    return Trial(job, backup, plan, assertions)
+    trial = Trial(job, backup, plan, assertions)
+    with _judged(trial), ExitStack() as stack:
+        with _limited(job):
+            made = stack.enter_context(restored(trial))
+            judging.check_data(trial, made)
+            judging.compare_content(trial, made)
+            judging.ask_assertions(trial, made)
+            with job.tools.catalog.read() as session:
+                limit = drills.restore_limit_ms(session, job.addon)
+                size_now = drills.newest_size(session, job.addon.pk)
+            took = trial.times["restore"]
+            finding = drill.within(took, limit)
+            if finding is not None:
+                trial.add(finding)
+            trial.times["predicted"] = drill.predicted_ms(took, trial.backup.size, size_now)
+        _keep(trial, made)
+    return record.model_copy(update=_result(trial))
 
 
 def _result(trial: Trial) -> Document:
@@ -115,17 +118,6 @@ def _limited(job: Job) -> Generator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _judge_time(trial: Trial) -> None:
-    with trial.job.tools.catalog.read() as session:
-        limit = drills.restore_limit_ms(session, trial.job.addon)
-        size_now = drills.newest_size(session, trial.job.addon.pk)
-    took = trial.times["restore"]
-    finding = drill.within(took, limit)
-    if finding is not None:
-        trial.add(finding)
-    trial.times["predicted"] = drill.predicted_ms(took, trial.backup.size, size_now)
 
 
 def _keep(trial: Trial, made: Restored) -> None:

@@ -47,34 +47,37 @@ def compare_content(trial: Trial, made: Restored) -> None:
         except EvidenceMissing as error:  # what was fetched was proven before
             trial.add_inconclusive("the content can be compared", error.message)
             return
-        for database, (want, have) in contents.items():
-            where = f" of {database}" if database else ""
-            name = f"the content{where} is the backup's"
-            trial.add(drill.same_content(want, have, name))
+        for database, (of_backup, of_server) in contents.items():
+            suffix = f" of {database}" if database else ""
+            name = f"the content{suffix} is the backup's"
+            trial.add(drill.same_content(of_backup, of_server, name))
 
 
-_Both = tuple[dict[str, Content], dict[str, Content]]
+_ContentPair = tuple[dict[str, Content], dict[str, Content]]
+"""The content of the backup, and that of the restored server."""
 
 
-def _contents(trial: Trial, made: Restored, engine: ContentReadable) -> Mapping[str, _Both]:
-    """What the backup and the restored server hold, by database."""
-    job, found = trial.job, defaultdict[str, _Both](lambda: ({}, {}))
+def _contents(trial: Trial, made: Restored, engine: ContentReadable) -> Mapping[str, _ContentPair]:
+    """Reads both contents of each database that is in either."""
+    job, pairs = trial.job, defaultdict[str, _ContentPair](lambda: ({}, {}))
     source_of_backup = stored_dump.source_of(job, trial.backup)
     fetch = stored_dump.fetcher(job, source_of_backup, trial.manifest)
     for entry in trial.manifest["members"]:
         member = Member(entry["name"], entry["format"], entry["database"])
-        found[member.database or ""][0].update(engine.content(member, fetch(member.name)))
+        of_backup, _ = pairs[member.database or ""]
+        of_backup.update(engine.content(member, fetch(member.name)))
     attempt = attempt_of(trial)
     with engine.dump(made.address, EVERYTHING, attempt, job.guard) as session:
         for member in session.members:
             source = session.open(member)
             try:
                 plain = _read(source.read, job.moved)
-                found[member.database or ""][1].update(engine.content(member, plain))
+                _, of_server = pairs[member.database or ""]
+                of_server.update(engine.content(member, plain))
                 source.finish()
             finally:
                 source.close()
-    return {name: both for name, both in found.items() if any(both)}
+    return {database: pair for database, pair in pairs.items() if any(pair)}
 
 
 def _read(read: Callable[[int], bytes], moved: Callable[[int], None]) -> Iterator[bytes]:

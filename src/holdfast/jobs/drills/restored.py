@@ -68,17 +68,15 @@ def restored(trial: Trial) -> Generator[Restored]:
     with throwaway.home(job.tools, job.addon.kind, tag) as home:
         with trial.timed("restore"):
             if trial.backup.type == BackupType.SNAPSHOT:
-                made = _from_snapshot(trial, home)
+                target = _from_snapshot(trial, home)
             else:
-                made = _from_dump(trial, home)
-        trial.times["restore"] -= trial.times.get("server", 0)  # whoever restores has one
-        yield replace(made, address=replace(made.address, database=_database(trial, made)))
-
-
-def _database(trial: Trial, made: Restored) -> str:
-    """The database that questions are asked of: the addon's own, which came with the backup."""
-    is_file = isinstance(trial.job.engine(), Confinable)
-    return made.address.database if is_file else trial.job.addon.database
+                target = _from_dump(trial, home)
+        # A caller who restores has a server already.
+        trial.times["restore"] -= trial.times.get("server", 0)
+        if isinstance(job.engine(), Confinable):
+            yield target
+        else:  # questions are asked of the addon's own database, which came with the backup
+            yield replace(target, address=replace(target.address, database=job.addon.database))
 
 
 def _from_dump(trial: Trial, home: Home) -> Restored:
@@ -87,40 +85,37 @@ def _from_dump(trial: Trial, home: Home) -> Restored:
     trial.size = stored_dump.size_of(manifest)
     _require_room(trial, home)
     source = stored_dump.source_of(job, trial.backup)
-    own = is_own(job, trial.backup.pk)
-    dump = stored_dump.described(manifest, near=source[0].near, trusted=own)
+    is_trusted = is_own(job, trial.backup.pk)
+    dump = stored_dump.described(manifest, near=source[0].near, trusted=is_trusted)
     with trial.timed("server"):
-        made = _empty_target(trial, home, dump.version)
-    engine = made.engine
+        target = _empty_target(trial, home, dump.version)
+    engine = target.engine
     if not isinstance(engine, Dumpable):
         raise NotSupported(f"{engine.title} cannot load dumps")
-    engine.preflight(made.address, dump)
+    engine.preflight(target.address, dump)
     waits: list[float] = []
     job.guard.bytes_expected = dump.size
     attempt = attempt_of(trial)
     with trial.timed("load"):
         fetch = stored_dump.fetcher(job, source, manifest, waits.append)
-        loaded = engine.stage(made.address, dump, fetch, attempt, job.guard)
-        engine.swap(made.address, dump, attempt, job.guard)
+        loaded = engine.stage(target.address, dump, fetch, attempt, job.guard)
+        engine.swap(target.address, dump, attempt, job.guard)
     trial.took("fetch", sum(waits))
     trial.add_checks(
         Check("the bytes fetched are those that were stored", True, f"{len(dump.members)} members")
     )
     with trial.timed("firstQuery"):
-        engine.probe(made.address)
-    tell = inventories.shortfalls if dump.imported else inventories.differences
-    differences = tell(dump.inventory, loaded)
+        engine.probe(target.address)
+    compare = inventories.shortfalls if dump.imported else inventories.differences
+    differences = compare(dump.inventory, loaded)
     rows = sum(table.rows for table in loaded.tables)
     trial.add(drill.compared(differences, len(loaded.tables), rows))
-    warned = [str(item.get("object", "")) for item in _warnings(trial)]
-    skipped = [inventories.sentence(item) for item in loaded.skipped]
-    trial.add(drill.left_out(skipped, warned))
-    return made
-
-
-def _warnings(trial: Trial) -> list[dict[str, object]]:
     evidence = trial.backup.evidence or {}
-    return list(evidence.get("warnings") or [])
+    warnings: list[dict[str, object]] = evidence.get("warnings") or []
+    announced = [str(warning.get("object", "")) for warning in warnings]
+    skipped = [inventories.sentence(item) for item in loaded.skipped]
+    trial.add(drill.left_out(skipped, announced))
+    return target
 
 
 def attempt_of(trial: Trial) -> Attempt:

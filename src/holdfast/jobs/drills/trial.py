@@ -31,7 +31,9 @@ class Trial:
     def add(self, *findings: Finding) -> None:
         for finding in findings:
             self.job.say(f"{finding.verdict}: {finding.name}: {finding.found}")
-            self.findings.append(replace(finding, found=_storable(finding.found)))
+            # Without what no database stores as text: halves of characters, and NUL.
+            text = finding.found.encode(errors="replace").decode().replace("\0", "\ufffd")
+            self.findings.append(replace(finding, found=text))
 
     def add_checks(self, *checks: Check) -> None:
         self.add(*map(of_check, checks))
@@ -50,8 +52,3 @@ class Trial:
     def took(self, name: str, seconds: float) -> None:
         """Adds to a time."""
         self.times[name] = self.times.get(name, 0) + round(seconds * 1000)
-
-
-def _storable(text: str) -> str:
-    """Without what no database stores as text: halves of characters, and NUL."""
-    return text.encode(errors="replace").decode().replace("\0", "\ufffd")

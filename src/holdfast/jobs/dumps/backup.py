@@ -134,11 +134,17 @@ def check(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
     engine, target = dumper(job), _target(job, backup, record.prefix)
     record = record.model_copy(update={"checked": job.tools.clock.now()})
-    if backup.source in FILES:
-        return _check_file(job, record, target)
+    if backup.source in FILES:  # its content is known only when it was read back
+        (member,) = record.members
+        checks, survey = checks_of_file(job, importer(job), target, member)
+        require(checks)
+        job.say(f"{len(checks)} checks passed")
+        facts = {**survey.facts, "imported": survey.facts}
+        inventory = inventories.document(survey.inventory)
+        return record.model_copy(update={"checks": checks, "facts": facts, "inventory": inventory})
     counted = inventories.rows_by_database(record.inventory)
     roots = roots_by_database(record.inventory)
-    checks: list[Check] = []
+    checks = list[Check]()
     for member in record.members:
         name = member.database or ""
         checks += checks_of(job, engine, target, member, counted[name], roots.get(name, {}))
@@ -148,25 +154,27 @@ def check(job: Job, record: BackupRecord) -> BackupRecord:
     return record.model_copy(update={"checks": checks, "inventory": inventory})
 
 
-def _check_file(job: Job, record: BackupRecord, target: DumpTarget) -> BackupRecord:
-    """Checks an imported file, whose content is known only when it was read back."""
-    (member,) = record.members
-    checks, survey = checks_of_file(job, importer(job), target, member)
-    require(checks)
-    job.say(f"{len(checks)} checks passed")
-    return record.model_copy(
-        update={
-            "checks": checks,
-            "facts": {**survey.facts, "imported": survey.facts},
-            "inventory": inventories.document(survey.inventory),
-        }
-    )
-
-
 def seal(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
     store, key = _store(job, backup), record.prefix + MANIFEST
-    manifest = _manifest(job, backup, record).document()
+    project, addon, uid = _names(job, backup)
+    manifest = Manifest(
+        backup={
+            "uid": uid,
+            "id": backup.id,
+            "name": backup.name,
+            "project": project,
+            "addon": addon,
+        },
+        engine=job.addon.kind,
+        version=record.version,
+        compression=str(backup.compression),
+        created=rfc3339(backup.created),
+        members=record.members,
+        facts=record.facts,
+        inventory=record.inventory,
+        provenance=backup.provenance,
+    ).document()
     manifest["stamp"] = job.tools.stamp.of(stamped_part(manifest))
     body = json.dumps(manifest, indent=1, sort_keys=True).encode()
     upload = store.begin(key)
@@ -186,27 +194,6 @@ def seal(job: Job, record: BackupRecord) -> BackupRecord:
     require([sealed])
     return record.model_copy(
         update={"checks": [*record.checks, sealed], "manifest_sha256": written.hexdigest}
-    )
-
-
-def _manifest(job: Job, backup: Backup, record: BackupRecord) -> Manifest:
-    project, addon, uid = _names(job, backup)
-    return Manifest(
-        backup={
-            "uid": uid,
-            "id": backup.id,
-            "name": backup.name,
-            "project": project,
-            "addon": addon,
-        },
-        engine=job.addon.kind,
-        version=record.version,
-        compression=str(backup.compression),
-        created=rfc3339(backup.created),
-        members=record.members,
-        facts=record.facts,
-        inventory=record.inventory,
-        provenance=backup.provenance,
     )
 
 

@@ -41,10 +41,16 @@ def _stop_and_destroy(job: Job) -> None:
         undo.drop_all(job)
 
 
-def _becomes(
-    status: AddonStatus, *, forgets: bool
-) -> Callable[[WriteSession, Job, LifecycleRecord], None]:
-    """The `publish` of a plan. `forgets`: all data is gone, old data of restores included."""
+def _failed(session: WriteSession, job: Job, record: LifecycleRecord) -> None:  # noqa: ARG001
+    addon = addons.get(session, job.addon.pk)
+    if addon.status not in (AddonStatus.RUNNING, AddonStatus.PAUSED):
+        addon.status = AddonStatus.FAILED
+
+
+def _plan(
+    status: AddonStatus, *steps: Step[LifecycleRecord], forgets: bool = False
+) -> Plan[LifecycleRecord]:
+    """`forgets`: all data is gone, old data of restores included."""
 
     def publish(session: WriteSession, job: Job, record: LifecycleRecord) -> None:  # noqa: ARG001
         addon = addons.get(session, job.addon.pk)
@@ -55,23 +61,10 @@ def _becomes(
             restores.forget_old_data(session, job.addon.pk)
         addon.updated = job.tools.clock.now()
 
-    return publish
-
-
-def _failed(session: WriteSession, job: Job, record: LifecycleRecord) -> None:  # noqa: ARG001
-    addon = addons.get(session, job.addon.pk)
-    if addon.status not in (AddonStatus.RUNNING, AddonStatus.PAUSED):
-        addon.status = AddonStatus.FAILED
-
-
-def _plan(
-    status: AddonStatus, *steps: Step[LifecycleRecord], forgets: bool = False
-) -> Plan[LifecycleRecord]:
-    published = _becomes(status, forgets=forgets)
     return Plan(
         LifecycleRecord,
         steps,
-        published,
+        publish,
         # Nothing is removed: the next step or the supervisor goes on from a half-done state.
         clean=lambda job, record: "",  # noqa: ARG005
         failed=_failed,

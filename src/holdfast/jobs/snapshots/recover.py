@@ -5,17 +5,15 @@ the target becomes a position, and the restored server replays up to it in priva
 restore in place: before the swap a failure or an abort leaves the addon as it was.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
-import fastcrc
 from pydantic import BaseModel, Field
 
 from holdfast.catalog import addons, restores
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import WriteSession
-from holdfast.catalog.schema import ArchiveLine, ArchivePiece, Document
-from holdfast.catalog.storage import archives
+from holdfast.catalog.schema import Document
 from holdfast.contracts.archive import REPLAY, Commit, Log, Replay, Replayable, Stop, Target
 from holdfast.contracts.job_arguments import RecoverArguments
+from holdfast.domain.archive.windows import Leg
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.domain.units import show_bytes
 from holdfast.jobs.core.job import Job
@@ -23,13 +21,9 @@ from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.snapshots import restore_in_place
 from holdfast.jobs.snapshots.restore_in_place import InPlaceRecord, tree_of
 from holdfast.kit.clock import rfc3339
-from holdfast.pipeline import age
 from holdfast.usecases.archiving import archives as verbs
 from holdfast.usecases.archiving import windows
-from holdfast.usecases.archiving.layout import segment_name
-
-_THREADS = 4
-"""One by one a store 100 ms away takes three times as long as the replay itself."""
+from holdfast.usecases.archiving.fetching import fetch_log
 
 WAL = "wal"
 """Name of the directory of the log, in the tree of a restore."""
@@ -97,48 +91,24 @@ def fetch(job: Job, record: RecoverRecord) -> RecoverRecord:
     return record.model_copy(update={"staged": fetched.staged})
 
 
-def fetch_log(job: Job, record: RecoverRecord) -> RecoverRecord:
+def lay_out(job: Job, record: RecoverRecord) -> RecoverRecord:
     """Writes the log beside the base as the segments that the server asks for."""
     directory = tree_of(job, record) / WAL
     directory.mkdir(mode=0o711, exist_ok=True)
     with job.tools.catalog.read() as session:
         archive = archives.of_addon(session, job.addon.pk)
-        assert archive is not None
-        rows = archives.lines_by_pk(session, [leg.line for leg in record.legs])
-        pieces = {
-            leg.line: archives.pieces_from(session, leg.line, leg.start) for leg in record.legs
-        }
         session.expunge_all()
-    secret = job.tools.sealer.open(archive.sealed_identity, archives.context(job.addon.uid))
+    assert archive is not None
     layout = verbs.layout_of(job.tools, archive, job.addon)
-    identity = secret.reveal()
-    for name, sealed in layout.histories(rows[record.legs[0].line].root):
-        (directory / name).write_bytes(age.unseal_plain(sealed, identity))
+    legs = [Leg(leg.line, leg.start, leg.end) for leg in record.legs]
 
-    def write(line: ArchiveLine, piece: ArchivePiece) -> int:
+    def progress(count: int) -> None:
         job.guard.check()
-        sealed = b"".join(layout.store.get(layout.key_of(line, piece)))
-        plain = age.unseal(sealed, identity, piece.end - piece.start)
-        if fastcrc.crc32.iscsi(plain) != piece.crc:
-            raise EvidenceMissing("a piece of the log is not what was received")
-        path = directory / segment_name(line.name, piece.start, line.segment)
-        path.touch()
-        with path.open("r+b") as file:
-            file.truncate(line.segment)
-            file.seek(piece.start % line.segment)
-            file.write(plain)
-        job.guard.moved(len(plain))
-        return len(plain)
+        job.guard.moved(count)
 
-    with ThreadPoolExecutor(_THREADS) as threads:
-        written = [
-            threads.submit(write, rows[leg.line], piece)
-            for leg in record.legs
-            for piece in pieces[leg.line]
-            if piece.start < leg.end
-        ]
-        total = sum(one.result() for one in written)
-    job.say(f"{show_bytes(total)} of log in {len(written)} objects")
+    objects = fetch_log(job.tools.catalog, layout, legs, directory, progress)
+    total = sum(leg.end - leg.start for leg in legs)
+    job.say(f"{show_bytes(total)} of log in {objects} objects")
     return record
 
 
@@ -147,6 +117,7 @@ def settle(job: Job, record: RecoverRecord) -> RecoverRecord:
     arguments = job.parse(RecoverArguments)
     target = Target(
         instant=arguments.instant,
+        position=arguments.position,
         transaction=arguments.transaction,
         inclusive=arguments.inclusive,
     )
@@ -226,7 +197,7 @@ RECOVER = Plan(
         Step("read", "finding the snapshot and the log", read),
         Step("preflight", "checking the addon's machine", preflight),
         Step("fetch", "copying the snapshot's files beside the present ones", fetch),
-        Step("log", "fetching the log", fetch_log),
+        Step("log", "fetching the log", lay_out),
         Step("settle", "finding the position to stop at", settle),
         Step("rehearse", "replaying the log on a private server", rehearse),
         Step("judge", "judging the differences", judge),

@@ -16,9 +16,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from holdfast.catalog import addons, restores
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Document
-from holdfast.catalog.storage import archives
 from holdfast.contracts.archive import SLOT
 from holdfast.contracts.job_arguments import RestoreArguments
 from holdfast.contracts.local_servers import (

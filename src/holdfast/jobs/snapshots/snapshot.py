@@ -11,9 +11,10 @@ import json
 from pydantic import BaseModel
 
 from holdfast.catalog import backups
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Backup, Copy, Document
-from holdfast.catalog.storage import archives, copies, repositories
+from holdfast.catalog.storage import copies, repositories
 from holdfast.contracts.job_arguments import BackupArguments
 from holdfast.contracts.snapshots import Piece
 from holdfast.domain.evidence import Check

@@ -117,20 +117,16 @@ def feed(
     child = Child(command, stdin=PIPE, stdout=DISCARD, hear=hear)
     release = guard.adopt(child.kill)
     try:
-        _pour(child, chunks, guard)
+        try:
+            for chunk in chunks:
+                guard.check()
+                write_all(child.stdin, chunk)
+            child.stdin.close()
+        except BrokenPipeError:
+            guard.check()  # otherwise its exit status and last words say why it stopped reading
         finished = child.wait()
         guard.check()
         judge(finished)
     finally:
         release()
         child.close()
-
-
-def _pour(child: Child, chunks: Iterator[bytes], guard: Guard) -> None:
-    try:
-        for chunk in chunks:
-            guard.check()
-            write_all(child.stdin, chunk)
-        child.stdin.close()
-    except BrokenPipeError:
-        guard.check()  # otherwise its exit status and last words say why it stopped reading

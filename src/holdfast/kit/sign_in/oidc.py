@@ -224,7 +224,10 @@ class Provider:
             if age < (_KEYS_SECONDS if newer else _METADATA_SECONDS):
                 return entry[1]
         document = self._get(str(self.metadata()["jwks_uri"]))
-        keys = KeySet.import_key_set(cast("KeySetSerialization", _usable(document)))
+        offered = cast("Sequence[dict[str, Any]]", document.get("keys") or [])
+        # Without keys for encryption and of kinds that are not known here.
+        usable = [k for k in offered if k.get("use", "sig") == "sig" and k.get("kty") != "oct"]
+        keys = KeySet.import_key_set(cast("KeySetSerialization", {"keys": usable}))
         with self._lock:
             self._keys = (self._clock.monotonic(), keys)
         return keys
@@ -260,14 +263,6 @@ class Provider:
             reason = claims.get("error_description") or claims.get("error") or answer.status_code
             raise ProviderUnavailable(f"{problem}refuses: {reason}")
         return claims
-
-
-def _usable(document: Claims) -> dict[str, Any]:
-    """The key set without keys for encryption and of kinds that are not known here."""
-    keys = cast("Sequence[dict[str, Any]]", document.get("keys") or [])
-    return {
-        "keys": [key for key in keys if key.get("use", "sig") == "sig" and key.get("kty") != "oct"]
-    }
 
 
 def _number(claims: Claims, name: str) -> float:

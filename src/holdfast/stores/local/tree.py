@@ -58,7 +58,15 @@ def walk(root: Path, prefix: str, skip: str = "") -> Iterator[tuple[str, os.stat
 def _walk(
     directory: Path, above: str, prefix: str, skip: str
 ) -> Iterator[tuple[str, os.stat_result]]:
-    for name, is_directory in _entries(directory):
+    entries: list[tuple[str, bool]] = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(directory) as listing:
+        # Directories have their `/`, so that `a-b` sorts before `a/c`, as the whole keys do.
+        entries = sorted(
+            (f"{entry.name}/", True) if entry.is_dir() else (entry.name, False)
+            for entry in listing
+            if entry.is_dir() or entry.is_file(follow_symlinks=False)
+        )
+    for name, is_directory in entries:
         full = f"{above}{name}"
         if is_directory:
             on_path = full.startswith(prefix) or prefix.startswith(full)
@@ -67,22 +75,6 @@ def _walk(
         elif full.startswith(prefix):
             with contextlib.suppress(FileNotFoundError):
                 yield full, os.lstat(directory / name)
-
-
-def _entries(directory: Path) -> list[tuple[str, bool]]:
-    """Returns sorted names with whether each is a directory.
-
-    Directories have their `/`, so that `a-b` sorts before `a/c`, as the whole keys do.
-    """
-    try:
-        with os.scandir(directory) as listing:
-            return sorted(
-                (f"{entry.name}/", True) if entry.is_dir() else (entry.name, False)
-                for entry in listing
-                if entry.is_dir() or entry.is_file(follow_symlinks=False)
-            )
-    except FileNotFoundError:
-        return []
 
 
 def _between(root: Path, path: Path) -> list[Path]:

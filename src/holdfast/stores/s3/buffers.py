@@ -75,7 +75,10 @@ class PartSpace:
     """Decides how large a part may be on this machine, and whether it is kept on disk."""
 
     def __init__(self, spool: Path | None) -> None:
-        self._spool = spool or _system_directory()
+        large = Path("/var/tmp")  # noqa: S108 - the file there has no name
+        # The usual directory may be in memory.
+        usual = large if os.access(large, os.W_OK) else Path(tempfile.gettempdir())
+        self._spool = spool or usual
 
     def fitting(self, size: int) -> int:
         """Returns `size`, or what fits in memory when the disk is too full for it."""
@@ -89,9 +92,3 @@ class PartSpace:
 
     def buffer(self, size: int) -> Buffer:
         return Buffer(self._spool if size > parts.IN_MEMORY_BYTES else None)
-
-
-def _system_directory() -> Path:
-    """Returns the directory for large temporary files; the usual one may be in memory."""
-    large = Path("/var/tmp")  # noqa: S108 - the file there has no name
-    return large if os.access(large, os.W_OK) else Path(tempfile.gettempdir())

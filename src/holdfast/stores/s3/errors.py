@@ -68,28 +68,20 @@ def service_code(error: Failure) -> str:
 def failure(error: Exception, operation: str, key: str) -> Failure:
     """Returns the failure that `error` means. The sentence names operation, key and code."""
     if not isinstance(error, ClientError):
-        return _network_failure(error, f"{operation} {key}")
+        action, name = f"{operation} {key}", type(error).__name__
+        if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return StoreRefused(f"{action}: the service's certificate is not trusted here")
+        if isinstance(error, _NO_ANSWER):
+            return StoreUnavailable(f"{action}: no answer ({name})")
+        return StoreRefused(f"{action}: {name}")
     response = cast("Mapping[str, Any]", cast("Any", error).response)
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     code = str(response.get("Error", {}).get("Code") or status)
     hint = f": {_HINTS[code]}" if code in _HINTS else ""
     message = f"{operation} {key}: {code} (HTTP {status}){hint}"
-    return _kind(code, status)(message, service_code=code)
-
-
-def _kind(code: str, status: int) -> type[Failure]:
     kind = _KINDS.get(code) or _KINDS.get(str(status))
-    if kind:
-        return kind
-    if status == 429 or (status >= 500 and status != 501):
-        return StoreUnavailable
-    return ObjectMissing if code in ("404", "NotFound") else StoreRefused
-
-
-def _network_failure(error: Exception, action: str) -> Failure:
-    message = f"{action}: no answer ({type(error).__name__})"
-    if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return StoreRefused(f"{action}: the service's certificate is not trusted here")
-    if isinstance(error, _NO_ANSWER):
-        return StoreUnavailable(message)
-    return StoreRefused(f"{action}: {type(error).__name__}")
+    if kind is None and (status == 429 or (status >= 500 and status != 501)):
+        kind = StoreUnavailable
+    elif kind is None:
+        kind = ObjectMissing if code in ("404", "NotFound") else StoreRefused
+    return kind(message, service_code=code)

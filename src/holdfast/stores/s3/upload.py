@@ -103,27 +103,24 @@ class S3Upload:
 
     def _send(self) -> None:
         """Sends the filled part and waits until the next one may be filled."""
-        upload, senders = self._started()
-        if self._number > self._plan.parts:
-            raise ObjectTooLarge(
-                f"{self._plan.parts} parts are allowed, and this machine has not the room to keep"
-                " larger ones while they are sent"
-            )
-        self._pending.add(senders.submit(self._send_part, upload, self._number, self._filling))
-        self._settle(self._plan.in_flight(self._number))
-        self._number += 1
-        if not self._plan.equal:
-            self._part_size = self._space.fitting(self._plan.size(self._number))
-        self._filling = self._space.buffer(self._part_size)
-
-    def _started(self) -> tuple[Unfinished, ThreadPoolExecutor]:
         if self._upload is None or self._senders is None:
             create = self._bucket.client.create_multipart_upload
             fields = checksum.of_upload(self._checksum)
             answer = self._bucket.about("beginning", self._key, create, **fields)
             self._upload = Unfinished(self._key, answer["UploadId"])
             self._senders = ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="part")
-        return self._upload, self._senders
+        if self._number > self._plan.parts:
+            raise ObjectTooLarge(
+                f"{self._plan.parts} parts are allowed, and this machine has not the room to keep"
+                " larger ones while they are sent"
+            )
+        part = self._upload, self._number, self._filling
+        self._pending.add(self._senders.submit(self._send_part, *part))
+        self._settle(self._plan.in_flight(self._number))
+        self._number += 1
+        if not self._plan.equal:
+            self._part_size = self._space.fitting(self._plan.size(self._number))
+        self._filling = self._space.buffer(self._part_size)
 
     def _send_part(self, upload: Unfinished, number: int, part: Buffer) -> None:
         fields = checksum.of_part(self._checksum, part.chunks())

@@ -32,7 +32,14 @@ def admit(context: Context, introduction: Introduction, grant: Grant) -> User:
         raise Unauthenticated(f"there is no role {grant.role!r}, which your group should have")
     user = users.of_subject(context.session, introduction.issuer, introduction.subject)
     if user is None:
-        user = new_user(_free_name(context, introduction), grant.role, context.now)
+        names = [name.strip()[:100] for name in introduction.names if name.strip()]
+        names = names or [introduction.subject[:100]]
+        numbered = (f"{names[0]} {number}" for number in range(2, 10_000))
+        free = (n for n in (*names, *numbered) if users.of_name(context.session, n) is None)
+        name = next(free, None)
+        if name is None:
+            raise Unauthenticated("there is no free name for this user")
+        user = new_user(name, grant.role, context.now)
         user.issuer, user.subject = introduction.issuer, introduction.subject
         context.session.add(user)
     if not user.may_sign_in(context.now):
@@ -41,14 +48,3 @@ def admit(context: Context, introduction: Introduction, grant: Grant) -> User:
     user.projects = sorted(grant.projects) if grant.projects is not None else None
     context.session.flush()
     return user
-
-
-def _free_name(context: Context, introduction: Introduction) -> str:
-    """The first name that is free; a number makes the best one free."""
-    names = [name.strip()[:100] for name in introduction.names if name.strip()]
-    names = names or [introduction.subject[:100]]
-    numbered = (f"{names[0]} {number}" for number in range(2, 10_000))
-    for name in (*names, *numbered):
-        if users.of_name(context.session, name) is None:
-            return name
-    raise Unauthenticated("there is no free name for this user")

@@ -22,28 +22,20 @@ def add(
     context: Context, form: ChannelForm, settings: dict[str, object], channel: Channel
 ) -> ChannelRow:
     row = new_row(context, form.name, form.kind, channel)
-    if form.kind == HEARTBEAT:
-        return _add_heartbeat(context, row, settings)
-    row.severity = form.severity
-    row.projects = project_keys(context, form.projects)
-    row.kinds = None if form.kinds is None else [str(kind) for kind in form.kinds]
-    row.resolved, row.digest = form.resolved, form.digest
-    row.digest_due = None if form.digest is None else next_digest(form.digest, context.now)
-    channels.seal(row, settings, context.services.sealer)
-    context.session.add(row)
-    context.session.flush()
-    return row
-
-
-def _add_heartbeat(context: Context, row: ChannelRow, settings: dict[str, object]) -> ChannelRow:
-    """It hears of the backups of one schedule; filters of alarms mean nothing to it."""
-    schedule = schedules.living(context.session, str(settings["schedule"]))
-    addon = None if schedule is None else addons.get(context.session, schedule.addon_pk)
-    project = None if addon is None else projects.get(context.session, addon.project_pk)
-    if project is None or not context.caller.sees(project.id):
-        problem = f"there is no backup schedule {settings['schedule']!r}"
-        raise Invalid(problem, {"settings.schedule": problem})
-    row.projects, row.form = [project.pk], {"schedule": settings["schedule"]}
+    if form.kind == HEARTBEAT:  # of one schedule; filters of alarms mean nothing to it
+        schedule = schedules.living(context.session, str(settings["schedule"]))
+        addon = None if schedule is None else addons.get(context.session, schedule.addon_pk)
+        project = None if addon is None else projects.get(context.session, addon.project_pk)
+        if project is None or not context.caller.sees(project.id):
+            problem = f"there is no backup schedule {settings['schedule']!r}"
+            raise Invalid(problem, {"settings.schedule": problem})
+        row.projects, row.form = [project.pk], {"schedule": settings["schedule"]}
+    else:
+        row.severity = form.severity
+        row.projects = project_keys(context, form.projects)
+        row.kinds = None if form.kinds is None else [str(kind) for kind in form.kinds]
+        row.resolved, row.digest = form.resolved, form.digest
+        row.digest_due = None if form.digest is None else next_digest(form.digest, context.now)
     channels.seal(row, settings, context.services.sealer)
     context.session.add(row)
     context.session.flush()

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from holdfast.catalog import destinations, objectives, projects, protected_rows
 from holdfast.catalog.alarms import alarms, channels, monitors, observations
 from holdfast.catalog.alarms.observations import Observation
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import Catalog, ReadSession, WriteSession
-from holdfast.catalog.storage import archives, deletions
+from holdfast.catalog.storage import deletions
 from holdfast.catalog.work import measured, workers
 from holdfast.domain.addon import Desired
 from holdfast.domain.alarms.messages import Event
@@ -26,10 +27,12 @@ from holdfast.domain.alarms.rules import (
     cause_of,
     changes,
     is_archive_late,
+    is_slack_little,
     is_young,
     symptoms_of_addon,
 )
 from holdfast.domain.operation import DRILL_LANE
+from holdfast.domain.units import show_bytes
 from holdfast.kit.clock import rfc3339
 from holdfast.usecases.alarms import outbox
 
@@ -170,19 +173,25 @@ def archive_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
         if project is None or not running:
             continue
         line = archives.current_line(session, archive.pk)
+        lost = archives.lost_since(session, line.pk) if line else None
+        began = max(line.since, lost or 0) if line else now
+        is_unreached = line is not None and (line.parent_pk is None or lost is not None)
         if is_archive_late(stored, archive.interval_s, now):
             reason = f"its log was stored completely last at {rfc3339(stored)}"
             if archive.reason:
                 reason += f": {archive.reason}"
+        elif is_slack_little(archive.slack, archive.slack_limit):
+            room = show_bytes(max(0, archive.slack or 0))
+            reason = f"the server removes log that is not stored yet after {room} more"
         elif (
-            line is not None
-            and line.parent_pk is None
-            and now - line.since > WINDOW_BEGINS_WITHIN_MS
-            and not archives.is_base_coming(session, addon.pk, line.since, is_good=True)
+            is_unreached
+            and now - began > WINDOW_BEGINS_WITHIN_MS
+            and not archives.is_base_coming(session, addon.pk, began, is_good=True)
         ):
-            stored = line.since
+            stored = began
+            happened = "began anew" if lost is None else "lost a part"
             reason = (
-                f"its log began anew at {rfc3339(line.since)}, and no good snapshot has been taken"
+                f"its log {happened} at {rfc3339(began)}, and no good snapshot has been taken"
                 " since: nothing after that can be recovered"
             )
         else:
@@ -212,24 +221,23 @@ def judge_observations(session: ReadSession, judgement: Judgement, now: int) -> 
             continue  # it was removed since
         bad = [observation for observation in observed if observation.problem is not None]
         if bad:
-            subject = _subject(word, source, stores)
+            match word:
+                case "store":
+                    is_platform = source == PLATFORM
+                    subject = (
+                        "the platform store" if is_platform else f"store {stores[int(source)]}"
+                    )
+                case "disk":
+                    subject = f"the disk of {source}"
+                case "protection":
+                    subject = "the protection of addons"
+                case _:
+                    subject = f"host {source}"
             since = min(observation.since for observation in bad)
             kind, reason = _KINDS[word], bad[0].problem or ""
             judgement.symptoms.append(Symptom(kind, source, subject, reason, since))
         else:
             judgement.over.add(cause_of(_KINDS[word], source))
-
-
-def _subject(word: str, source: str, stores: Mapping[int, str]) -> str:
-    match word:
-        case "store":
-            return "the platform store" if source == PLATFORM else f"store {stores[int(source)]}"
-        case "disk":
-            return f"the disk of {source}"
-        case "protection":
-            return "the protection of addons"
-        case _:
-            return f"host {source}"
 
 
 def judge_lives(judgement: Judgement, lives: Mapping[Kind, str | None], now: int) -> None:

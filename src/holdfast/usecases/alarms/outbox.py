@@ -105,21 +105,18 @@ def _is_due(channel: ChannelRow, now: int) -> bool:
 def send_digests(session: WriteSession, now: int) -> None:
     """Sends the digests that are due, and decides when the next ones are."""
     due = [channel for channel in channels.of_alarms(session) if _is_due(channel, now)]
+    chosen = objectives.of_all(session)
     for channel in due:
-        deliveries.add(session, channel.pk, Event.DIGEST, _digest(session, channel, now), now)
+        filters, rows = channels.filters(channel), protected_rows.rows_of(session, channel.projects)
+        goals = [objectives.effective(chosen, row.project_pk, row.addon_pk) for row in rows]
+        states = Counter(
+            str(judge(row.facts, goal, now).state) for row, goal in zip(rows, goals, strict=True)
+        )
+        listed = [
+            document(row)
+            for row in alarms.worst(session, MAX_ALARMS)
+            if filters.match(Kind(row.kind), row.source, row.project_pk)
+        ]
+        digest = {"states": dict(states), **_body(listed, len(listed))}
+        deliveries.add(session, channel.pk, Event.DIGEST, digest, now)
         channel.digest_due = next_digest(Digest(channel.digest or Digest.DAILY), now)
-
-
-def _digest(session: ReadSession, channel: ChannelRow, now: int) -> Document:
-    filters, chosen = channels.filters(channel), objectives.of_all(session)
-    rows = protected_rows.rows_of(session, channel.projects)
-    states = Counter(
-        str(judge(row.facts, objectives.effective(chosen, row.project_pk, row.addon_pk), now).state)
-        for row in rows
-    )
-    listed = [
-        document(row)
-        for row in alarms.worst(session, MAX_ALARMS)
-        if filters.match(Kind(row.kind), row.source, row.project_pk)
-    ]
-    return {"states": dict(states), **_body(listed, len(listed))}

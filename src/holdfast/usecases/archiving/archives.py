@@ -1,9 +1,9 @@
 """Switches archives on and off, and orders the snapshots that their windows begin with."""
 
 from holdfast.catalog import projects
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Addon, ArchiveRow
-from holdfast.catalog.storage import archives
 from holdfast.contracts.archive import Followable
 from holdfast.contracts.engine import Address, Engine
 from holdfast.domain.access import BUILT_IN, Caller
@@ -96,14 +96,18 @@ def switch(context: Context, addon: Addon, wanted: bool | None) -> None:
         disable(context, addon)
 
 
-def order_base(session: WriteSession, tools: Toolbox, addon: Addon, since: int) -> bool:
-    """Orders a snapshot unless one that was ordered since then is good or on its way."""
+def order_base(
+    session: WriteSession, tools: Toolbox, addon: Addon, archive: ArchiveRow, since: int
+) -> bool:
+    """Orders a snapshot unless one that was ordered since then is good or on its way. It expires
+    with the days that are promised, but not while a window begins with it."""
     if archives.is_base_coming(session, addon.pk, since):
         return False
     services = Services(tools.queue, tools.sealer, tools.node, tools.engines)
     context = Context(session, _SELF, tools.clock.now(), services)
     project = projects.get(session, addon.project_pk)
-    backups.create(context, project, addon, BackupForm())
+    form = BackupForm.model_validate({"retentionTime": archive.days})
+    backups.create(context, project, addon, form)
     return True
 
 
@@ -112,4 +116,5 @@ def layout_of(tools: Toolbox, archive: ArchiveRow, addon: Addon) -> Layout:
         project = projects.get(session, addon.project_pk).id
     prefix = prefix_of(project, addon.id, addon.uid)
     store = tools.open_store(None)
-    return Layout(store, prefix, archive.recipient, addon.kind, addon.version)
+    identity = tools.sealer.open(archive.sealed_identity, archives.context(addon.uid))
+    return Layout(store, prefix, archive.recipient, identity, addon.kind, addon.version)

@@ -5,15 +5,24 @@ server programs understand.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import fastcrc
+
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
 from holdfast.contracts.archive import Following
-from holdfast.contracts.store import ObjectStore
+from holdfast.contracts.store import ObjectStore, Stat
+from holdfast.domain.errors import EvidenceMissing, SealBroken
+from holdfast.kit.seal import Secret
 from holdfast.pipeline import age
 
 FORMAT = "holdfast-archive/1"
+_PIECE = re.compile(
+    r"(?P<line>[0-9A-F]{8})(?P<high>[0-9A-F]{8})(?P<low>[0-9A-F]{8})"
+    rf"(?:\.(?P<start>[0-9a-f]{{8}})-(?P<end>[0-9a-f]{{8}}))?{re.escape(age.SUFFIX)}"
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,7 @@ class Layout:
     store: ObjectStore
     prefix: str
     recipient: str
+    identity: Secret
     engine: str
     version: str
 
@@ -63,6 +73,37 @@ class Layout:
             return f"{directory}{segment}{age.SUFFIX}"
         offset = start % line.segment
         return f"{directory}{segment}.{offset:08x}-{offset + end - start:08x}{age.SUFFIX}"
+
+    def opens(self, sealed: bytes, piece: ArchivePiece) -> bool:
+        """Whether an object holds the bytes that were received."""
+        try:
+            self.open_piece(sealed, piece)
+        except (SealBroken, EvidenceMissing):
+            return False
+        return True
+
+    def open_piece(self, sealed: bytes, piece: ArchivePiece) -> bytes:
+        """The plain bytes. SealBroken or EvidenceMissing unless they are those received."""
+        plain = age.unseal(sealed, self.identity.reveal(), piece.end - piece.start)
+        if fastcrc.crc32.iscsi(plain) != piece.crc:
+            raise EvidenceMissing("a piece of the log is not what was received")
+        return plain
+
+    def objects(self, line: ArchiveLine) -> Iterator[Stat]:
+        """Everything that lies under a line's name."""
+        return self.store.list(f"{self.prefix}{line.root}/{line.name}/")
+
+    def span_of(self, line: ArchiveLine, key: str) -> tuple[int, int, bool] | None:
+        """Start and end of the piece with a key, and whether it is a whole segment; None: it is no
+        piece of this line."""
+        match = _PIECE.fullmatch(key.rpartition("/")[2])
+        if match is None or match["line"] != line.name:
+            return None
+        per_id = (1 << 32) // line.segment
+        begin = (int(match["high"], 16) * per_id + int(match["low"], 16)) * line.segment
+        if match["start"] is None:
+            return begin, begin + line.segment, True
+        return begin + int(match["start"], 16), begin + int(match["end"], 16), False
 
     def histories(self, root: str) -> Iterator[tuple[str, bytes]]:
         """The sealed history files of a root, by name."""

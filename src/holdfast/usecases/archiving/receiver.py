@@ -1,4 +1,4 @@
-"""Receives the log of one server and stores it: cut, pack, seal, put, row, acknowledge.
+"""Receives the log of one server and has it stored: cut, pack, seal, put, row, acknowledge.
 
 Every interval what is new of the current segment becomes one object, and a full segment one that
 takes the place of its pieces. A position is acknowledged when its bytes are stored and have a row.
@@ -9,19 +9,21 @@ joins histories that nothing proves to be one.
 import hashlib
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import fastcrc
 
+from holdfast.catalog.archiving import archives
+from holdfast.catalog.archiving.archives import Lease
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Addon, ArchiveLine, ArchivePiece, ArchiveRow
-from holdfast.catalog.storage import archives
-from holdfast.catalog.storage.archives import Lease
 from holdfast.contracts.archive import Arrival, Following, Fork, Vitals
-from holdfast.domain.errors import EvidenceMissing, LogRemoved
+from holdfast.domain.errors import EvidenceMissing, Failure, LogRemoved
 from holdfast.kit import ids
 from holdfast.pipeline import age
 from holdfast.usecases.archiving.layout import Layout
+from holdfast.usecases.archiving.storing import Storer
 from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
@@ -56,18 +58,27 @@ class _Open:
 
 
 class Receiver:
-    """One connection's worth of archiving, under one lease."""
+    """One connection's worth of archiving, under one lease. `ticking` is called all the time."""
 
     def __init__(
-        self, tools: Toolbox, archive: ArchiveRow, addon: Addon, layout: Layout, lease: Lease
+        self,
+        tools: Toolbox,
+        archive: ArchiveRow,
+        addon: Addon,
+        layout: Layout,
+        lease: Lease,
+        ticking: Callable[[], None],
     ) -> None:
         self._tools = tools
         self._archive = archive
         self._addon = addon
         self._layout = layout
         self._lease = lease
+        self._ticking = ticking
+        self._storer = Storer(tools.clock, addon.id)
         self._vitals: Vitals | None = None
         self._asked = -float(archive.interval_s)
+        self._acknowledged = 0
 
     def run(self, following: Following) -> None:
         """Receives until the guard of `following` stops it, or something fails.
@@ -77,17 +88,35 @@ class Receiver:
         try:
             segment = self._settle(following)
             while True:
+                self._ticking()
+                self._storer.check()
+                if self._storer.stored > self._acknowledged:
+                    self._acknowledged = self._storer.stored
+                    following.keep(self._acknowledged)
+                if self._storer.is_full:
+                    following.receive(_TICK_SECONDS, paused=True)
+                    continue
                 arrival = following.receive(_TICK_SECONDS)
                 if isinstance(arrival, Fork):
                     segment = self._fork(following, segment, arrival)
                 elif arrival is not None:
-                    segment = self._append(following, segment, arrival)
+                    segment = self._append(segment, arrival)
                 self._tick(following, segment)
         except (LogRemoved, OtherHistory) as error:
+            with suppress(Failure):  # only here is what the server has no more
+                self._finish_storing()
             reason, now = error.message, self._tools.clock.now()
             log.warning("the archive begins anew", extra={"addon": self._addon.id, "why": reason})
             self._prove(lambda session: archives.end_lines(session, self._archive.pk, reason, now))
             raise
+        finally:
+            self._storer.close()
+
+    def _finish_storing(self) -> None:
+        while not self._storer.is_idle_within(_TICK_SECONDS):
+            self._ticking()
+            self._storer.check()
+        self._storer.check()
 
     def _settle(self, following: Following) -> _Open:
         """Decides where to go on, and asks the server for it."""
@@ -189,12 +218,13 @@ class Receiver:
 
     def _fork(self, following: Following, segment: _Open, fork: Fork) -> _Open:
         if segment.end > segment.cut:
-            self._store(following, segment, segment.end)
+            self._store(segment, segment.end)
+        self._finish_storing()
         if segment.cut < fork.position:
             raise LogRemoved("the server's log ended before its successor's begins")
         return self._begin_child(following, segment.line, fork.line, fork.position)
 
-    def _append(self, following: Following, segment: _Open, arrival: Arrival) -> _Open:
+    def _append(self, segment: _Open, arrival: Arrival) -> _Open:
         if not segment.data or segment.end <= segment.cut:
             segment.first = arrival.clock
         segment.last = arrival.clock
@@ -206,7 +236,7 @@ class Receiver:
             self._compare(segment)
             if len(segment.data) == size:
                 if segment.end > segment.cut:
-                    self._store(following, segment, segment.end)
+                    self._store(segment, segment.end)
                 clock = arrival.clock
                 segment = _Open(segment.line, segment.end, segment.end, first=clock, last=clock)
         return segment
@@ -228,49 +258,53 @@ class Receiver:
             on_line = segment.line.name == following.line
             self._vitals = following.vitals() if on_line else None
             if not on_line and segment.end > segment.cut:
-                self._store(following, segment, segment.end)
+                self._store(segment, segment.end)
         vitals = self._vitals
         if vitals is None:
             return
         if segment.end >= vitals.position and not segment.compare:
             self._vitals = None
             if segment.end > segment.cut:
-                self._store(following, segment, segment.end, vitals)
-            else:
-                self._prove(lambda session: self._move_head(session, segment, vitals))
+                self._store(segment, segment.end, vitals)
+            elif self._storer.is_idle_within(0.0):
+                self._prove(lambda session: self._move_head(session, segment.line, vitals))
         elif now - self._asked >= 2 * self._archive.interval_s:
-            # It is behind: the row says by how much, and the lease goes on.
-            self._asked = now
-            behind = max(0, vitals.position - segment.cut)
-            self._prove(lambda _: None, behind=behind)
+            # It is behind: the row says by how much, and how long the server bears that.
+            self._asked, latest = now, following.vitals()
+            behind = max(0, latest.position - (self._acknowledged or segment.cut))
+            slack = {"slack": latest.slack, "slack_limit": latest.limit}
+            self._prove(lambda _: None, behind=behind, **slack)
 
-    def _store(
-        self, following: Following, segment: _Open, end: int, vitals: Vitals | None = None
-    ) -> None:
-        """Stores [cut, end), or the whole segment when it is full, and acknowledges it."""
+    def _store(self, segment: _Open, end: int, vitals: Vitals | None = None) -> None:
+        """Has [cut, end) stored, or the whole segment when it is full."""
         line = segment.line
-        whole = len(segment.data) == line.segment
-        start = segment.start if whole else segment.cut
+        is_full = len(segment.data) == line.segment
+        start = segment.start if is_full else segment.cut
         plain = bytes(segment.data[start - segment.start : end - segment.start])
-        sealed = age.seal(plain, self._archive.recipient)
-        self._layout.put_piece(line, start, None if whole else end, sealed)
         piece = ArchivePiece(
             line_pk=line.pk,
             start=start,
             end=end,
-            whole=whole,
-            stored=len(sealed),
-            sha256=hashlib.sha256(sealed).hexdigest(),
-            crc=fastcrc.crc32.iscsi(plain),
+            whole=is_full,
             clock=vitals.clock if vitals else None,
             first=segment.first,
             last=segment.last,
-            created=self._tools.clock.now(),
         )
         segment.cut, segment.first = end, segment.last
+        self._storer.put(len(plain), lambda: self._put(line, piece, plain, vitals))
+
+    def _put(
+        self, line: ArchiveLine, piece: ArchivePiece, plain: bytes, vitals: Vitals | None
+    ) -> int:
+        """Object first, then its row; returns up to where all is stored."""
+        sealed = age.seal(plain, self._archive.recipient)
+        self._layout.put_piece(line, piece.start, None if piece.whole else piece.end, sealed)
+        piece.stored, piece.sha256 = len(sealed), hashlib.sha256(sealed).hexdigest()
+        piece.crc, piece.created = fastcrc.crc32.iscsi(plain), self._tools.clock.now()
+        start, end = piece.start, piece.end
 
         def write(session: WriteSession) -> None:
-            if whole:
+            if piece.whole:
                 parts = archives.pieces_from(session, line.pk, start)
                 clocks = (part.clock or 0 for part in (*parts, piece) if part.end <= end)
                 piece.clock = max(clocks, default=0) or None
@@ -278,20 +312,21 @@ class Receiver:
                 piece.first = min([*firsts, piece.first])
             archives.replace_with(session, piece)
             if vitals is not None:
-                self._move_head(session, segment, vitals)
+                self._move_head(session, line, vitals)
 
+        whole = piece.whole
         self._prove(write)
-        following.keep(end)
         if whole:
             self._layout.remove_parts(line, start)
+        return end
 
-    def _move_head(self, session: WriteSession, segment: _Open, vitals: Vitals) -> None:
-        row = archives.lines_by_pk(session, [segment.line.pk])[segment.line.pk]
+    def _move_head(self, session: WriteSession, line: ArchiveLine, vitals: Vitals) -> None:
+        row = archives.lines_by_pk(session, [line.pk])[line.pk]
         row.head, row.head_clock = vitals.position, vitals.clock
         if row.begins is None:
             row.begins = vitals.clock if vitals.since is None else vitals.since
         archive = archives.get(session, self._archive.pk)
-        archive.behind, archive.slack = 0, vitals.slack
+        archive.behind, archive.slack, archive.slack_limit = 0, vitals.slack, vitals.limit
         archive.checked = self._tools.clock.now()
 
     def _prove(self, write: Callable[[WriteSession], None], **changes: object) -> None:

@@ -1,12 +1,16 @@
 """Orders the recovery of an addon to an instant, or to right before or after a transaction."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.catalog import backups
+from holdfast.catalog.archiving import archives
+from holdfast.catalog.database.session import ReadSession, lock_addon
 from holdfast.catalog.schema import Addon, Backup, Restore
-from holdfast.catalog.storage import archives
 from holdfast.contracts.archive import Replayable
+from holdfast.contracts.engine import Engine
 from holdfast.domain.archive import windows as rules
+from holdfast.domain.archive.windows import Route
 from holdfast.domain.errors import Conflict, Invalid
 from holdfast.kit.clock import parse_rfc3339
 from holdfast.usecases import restores
@@ -18,40 +22,70 @@ from holdfast.usecases.restores import Recovery
 _NO_TIME = "must be a time with an offset, such as 2026-11-30T01:09:00Z"
 
 
-def start(context: Context, addon: Addon, form: RecoveryForm) -> tuple[Backup, Restore]:
-    """Conflict, which says why, for what the archive does not reach."""
-    session, engine = context.session, context.services.engines(addon.kind)
+@dataclass(frozen=True)
+class Planned:
+    """A recovery that was possible when it was planned."""
+
+    recovery: Recovery
+    route: Route
+
+
+def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm) -> Planned:
+    """Finds the way to a target. Conflict, which says why, for what the archive does not reach."""
     if not isinstance(engine, Replayable):
         raise Conflict(f"{engine.title} cannot be recovered to a point in time")
-    recovery = _target(form)
+    recovery = _target(form, engine)
     archive = archives.of_addon(session, addon.pk)
     if archive is None:
         raise Conflict("this addon keeps no archive; restore a backup instead")
     outlook = windows.outlook(session, archive)
+    latest = outlook.latest
+    if latest is None:
+        raise Conflict("nothing can be restored yet: the first snapshot is not there")
     if recovery.instant is not None:
         route = outlook.route_to(recovery.instant)
-    else:  # the transaction is looked for in all that can be replayed now
-        latest = outlook.latest
-        if latest is None:
-            raise Conflict("nothing can be restored yet: the first snapshot is not there")
+    elif recovery.position is not None:
+        route = rules.route_to_position(outlook.routes, recovery.position)
+        if route is None:
+            raise Conflict(f"{form.target_position} is in none of the archive's windows")
+    else:
         leading = [route for route in outlook.routes if route.window.line == latest.line]
-        route = rules.widest(leading)
+        route = rules.route_to_transaction(leading, int(recovery.transaction or 0))
+    return Planned(recovery.of_line(route.window.line), route)
+
+
+def start(context: Context, addon: Addon, planned: Planned) -> tuple[Backup, Restore]:
+    """Orders what was planned. Conflict if some of it was given up since: from here on it stays."""
+    session, route = context.session, planned.route
+    lock_addon(session, addon.pk)
+    lines = archives.lines_by_pk(session, [leg.line for leg in route.legs])
     backup = backups.get(session, route.base.key)
-    restore = restores.recover(context, addon, backup, recovery.of_line(route.window.line))
-    return backup, restore
+    session.refresh(backup)
+    removed = any(lines[leg.line].removed > leg.start for leg in route.legs)
+    if removed or backup.deleted is not None:
+        raise Conflict("what this recovery needs was removed just now; ask for it again")
+    return backup, restores.recover(context, addon, backup, planned.recovery)
 
 
-def _target(form: RecoveryForm) -> Recovery:
+def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
     targets = {
         "targetTimestamp": form.target_timestamp,
         "beforeTransaction": form.before_transaction,
         "withTransaction": form.with_transaction,
+        "targetPosition": form.target_position,
     }
     named = {name: value for name, value in targets.items() if value is not None}
     if len(named) != 1:
         problem = f"exactly one of {', '.join(targets)} is wanted"
         raise Invalid(problem, {"targetTimestamp": problem})
     ((name, value),) = named.items()
+    if name == "targetPosition":
+        try:
+            position = engine.parse_position(value)
+        except ValueError as error:
+            problem = "must be a position, such as 16/B374D848"
+            raise Invalid(f"{name} {problem}", {name: problem}) from error
+        return Recovery(position=position, inclusive=form.inclusive)
     if name != "targetTimestamp":
         if not value.isdecimal():
             raise Invalid(f"{name} must be a number", {name: "must be a number"})

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import ArchiveRow
-from holdfast.catalog.storage import archives
+from holdfast.catalog.storage import archive_facts
 from holdfast.domain.archive import windows as rules
 from holdfast.domain.archive.windows import Gap, Leg, Line, Route, Window
 from holdfast.domain.errors import Conflict
@@ -65,7 +66,7 @@ def up_to(session: ReadSession, legs: Sequence[Leg], instant: int) -> list[Leg]:
 
 
 def outlook(session: ReadSession, archive: ArchiveRow) -> Outlook:
-    stored = archives.facts(session, archive)
+    stored = archive_facts.of_archive(session, archive)
     routes = rules.routes(stored)
     merged = rules.windows(routes)
     lines = {line.key: line for line in stored.lines}

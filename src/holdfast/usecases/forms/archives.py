@@ -31,6 +31,9 @@ class RecoveryForm(StrictForm):
     with_transaction: Annotated[str, Field(max_length=60)] | None = Field(
         default=None, description="Extension: the state right after this transaction."
     )
+    target_position: Annotated[str, Field(max_length=60)] | None = Field(
+        default=None, description="Extension: all that committed up to this position of the log."
+    )
     inclusive: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="Extension: with what happened exactly then."
     )

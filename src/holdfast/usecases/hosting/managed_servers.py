@@ -125,10 +125,16 @@ def assign_uid(tools: Toolbox, addon: Addon) -> None:
 
     Permanent if there is no uid left."""
     if tools.server_uids is None:
-        return _warn_of_neighbours(tools, addon)
+        with tools.catalog.read() as session:
+            has_neighbours = addons.has_foreign_neighbours(session, tools.node, addon)
+        if has_neighbours:
+            log.warning(NEIGHBOURS, extra={"addon": addon.id})
+            with _log(home_of(tools.data_dir, addon.uid)).open("ab") as output:
+                output.write(f"holdfast: {NEIGHBOURS}\n".encode())
+        return
     for remaining in reversed(range(_UID_TRIES)):
         if addon.server_uid is not None:
-            return None
+            return
         try:
             with tools.catalog.write() as session:
                 row = addons.get(session, addon.pk)
@@ -139,17 +145,6 @@ def assign_uid(tools: Toolbox, addon: Addon) -> None:
         except CatalogClash:  # another process gave the same uid to another addon
             if not remaining:
                 raise
-    return None
-
-
-def _warn_of_neighbours(tools: Toolbox, addon: Addon) -> None:
-    with tools.catalog.read() as session:
-        if not addons.has_foreign_neighbours(session, tools.node, addon):
-            return
-    text = NEIGHBOURS
-    log.warning(text, extra={"addon": addon.id})
-    with _log(home_of(tools.data_dir, addon.uid)).open("ab") as output:
-        output.write(f"holdfast: {text}\n".encode())
 
 
 def give_away(server: LocalServer) -> None:

@@ -24,7 +24,7 @@ from holdfast.kit.locks import exclusive, try_exclusive
 from holdfast.kit.processes.cell import Cell
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import free_port, give
-from holdfast.kit.processes.process import Detached, start_detached
+from holdfast.kit.processes.process import start_detached
 from holdfast.kit.seal import Secret
 from holdfast.usecases.hosting.managed_servers import answers, hostable
 from holdfast.usecases.hosting.server_uids import lent_uid
@@ -113,31 +113,24 @@ def start(tools: Toolbox, engine: Engine, server: LocalServer, guard: Guard) -> 
     if hosting.running(server) is not None:  # the one that was rehearsed goes on
         answers(tools.clock, hosting, server, guard.wait)
         return server
+    nice = shutil.which("nice")
     for _ in range(_STARTS):
         give(server.directory, server.uid)
-        process = _launch(hosting, server)
+        command = hosting.command(server)
+        argv = [nice, "-n", _NICENESS, *command.argv] if nice else command.argv
+        log_file = server.log or server.directory.with_name("server.log")
+        with log_file.open("ab") as output:
+            process = start_detached(replace(command, argv=argv), output)
         if answers(tools.clock, hosting, server, guard.wait, process.ended):
             return server
         hosting.stop(server)
         server = replace(server, port=free_port())  # another program may have taken its port
-    raise AddonUnavailable(f"the restored server did not answer: {_last_words(server)}")
-
-
-def _launch(hosting: Hostable, server: LocalServer) -> Detached:
-    command = hosting.command(server)
-    log_file = server.log or server.directory.with_name("server.log")
-    nice = shutil.which("nice")
-    argv = [nice, "-n", _NICENESS, *command.argv] if nice else command.argv
-    with log_file.open("ab") as output:
-        return start_detached(replace(command, argv=argv), output)
-
-
-def _last_words(server: LocalServer) -> str:
     try:
-        text = (server.log or server.directory).read_text(errors="replace")
+        log_text = (server.log or server.directory).read_text(errors="replace")
+        last_words = " ".join(log_text[-600:].split()) or "it said nothing"
     except OSError:
-        return "it wrote no log"
-    return " ".join(text[-600:].split()) or "it said nothing"
+        last_words = "it wrote no log"
+    raise AddonUnavailable(f"the restored server did not answer: {last_words}")
 
 
 def sweep(tools: Toolbox) -> int:
@@ -163,27 +156,19 @@ def _remove(engine: Engine | None, directory: Path) -> None:
     """Ends what runs from there and removes it. A failure is logged, and the next sweep tries."""
     try:
         if isinstance(engine, Hostable):
-            for data in (directory / "data", *directory.glob("tree*/data")):
-                if data.exists():
-                    _end(engine, data)
-        _remove_files(directory)
+            for data in filter(Path.exists, (directory / "data", *directory.glob("tree*/data"))):
+                if isinstance(engine, Succeeding):
+                    engine.dismiss(data)
+                engine.stop(LocalServer(data, 0, "", "", Secret(""), ""))
+        # Again while programs that are about to end still write there.
+        for pause in islice(pauses(1.0), _REMOVALS):
+            shutil.rmtree(directory, ignore_errors=True)
+            if not directory.exists():
+                break
+            time.sleep(pause)
+        else:
+            shutil.rmtree(directory)
         _lock_file(directory).unlink(missing_ok=True)
     except (Failure, OSError) as error:
         extra = {"directory": str(directory), "error": str(error)}
         log.warning("a drill left something behind; it is tried again", extra=extra)
-
-
-def _remove_files(directory: Path) -> None:
-    """Removes the directory, again while programs that are about to end still write there."""
-    for pause in islice(pauses(1.0), _REMOVALS):
-        shutil.rmtree(directory, ignore_errors=True)
-        if not directory.exists():
-            return
-        time.sleep(pause)
-    shutil.rmtree(directory)
-
-
-def _end(engine: Hostable, data: Path) -> None:
-    if isinstance(engine, Succeeding):
-        engine.dismiss(data)
-    engine.stop(LocalServer(data, 0, "", "", Secret(""), ""))

@@ -40,34 +40,31 @@ class Summary:
             self.deleted += 1
         else:
             self.states[protection["state"]] += 1
-            self._note_worst(addon, protection)
+            due = addon["due"]
+            troubles = due["failed"] + due["missed"] + due["undecided"]
+            drills = sum(drill.get("verdict") == "failed" for drill in addon["drills"])
+            severe = protection["state"] not in (State.PROTECTED, State.PAUSED)
+            if severe or troubles or drills:
+                state, since = State(protection["state"]), protection.get("since", "~")
+                rank = (ORDER[state], -drills, -troubles, since)
+                names = (addon["project"], addon["addon"])
+                entry = {
+                    "project": addon["project"],
+                    "addon": addon["addon"],
+                    "state": protection["state"],
+                    "reasons": [reason["sentence"] for reason in protection["reasons"]],
+                    "due": due["due"],
+                    "made": due["made"],
+                    "failedDrills": drills,
+                }
+                self._worst.append(((rank, names), entry))
+                self._worst.sort(key=lambda pair: pair[0])
+                del self._worst[_WORST:]
         self.due.update(addon["due"])
         self.backups.update(backup["status"] for backup in addon["backups"])
         self.drills.update(drill.get("verdict", drill["status"]) for drill in addon["drills"])
         self.restores.update(restore["status"] for restore in addon["restores"])
         self.deletions += sum("doneAt" in deletion for deletion in addon["deletions"])
-
-    def _note_worst(self, addon: Document, protection: Document) -> None:
-        due = addon["due"]
-        troubles = due["failed"] + due["missed"] + due["undecided"]
-        drills = sum(drill.get("verdict") == "failed" for drill in addon["drills"])
-        severe = protection["state"] not in (State.PROTECTED, State.PAUSED)
-        if not (severe or troubles or drills):
-            return
-        rank = (ORDER[State(protection["state"])], -drills, -troubles, protection.get("since", "~"))
-        names = (addon["project"], addon["addon"])
-        entry = {
-            "project": addon["project"],
-            "addon": addon["addon"],
-            "state": protection["state"],
-            "reasons": [reason["sentence"] for reason in protection["reasons"]],
-            "due": due["due"],
-            "made": due["made"],
-            "failedDrills": drills,
-        }
-        self._worst.append(((rank, names), entry))
-        self._worst.sort(key=lambda pair: pair[0])
-        del self._worst[_WORST:]
 
     def document(self) -> Document:
         decided = self.due["due"] - self.due["open"]

@@ -143,25 +143,20 @@ def order(session: WriteSession, queue: Queue, wanted: Iterable[Wanted], now: in
 
 
 def wanted(session: ReadSession, now: int) -> Iterator[Wanted]:
-    """The drills that plans want now."""
+    """The drills that plans want now.
+
+    Asks for an addon's last drill only if that matters, because there are thousands of addons.
+    """
     chosen = objectives.of_all(session)
     for candidate in drills.candidates(session):
         objective = objectives.effective(chosen, candidate.project_pk, candidate.addon_pk)
-        cause = _cause(session, candidate, proof_within_ms(objective), now)
-        if cause is not None:
-            yield candidate, cause
-
-
-def _cause(session: ReadSession, candidate: Candidate, within: int, now: int) -> Cause | None:
-    """Why the addon is to be drilled now, None: it is not. Asks for its last drill only if that
-    matters, because there are thousands of addons."""
-    plan = candidate.plan
-    due = drill.due_at(candidate.uid, candidate.first_good, candidate.proven, within)
-    is_due = plan.scheduled and now >= due
-    if not is_due and not plan.after_backup:
-        return None
-    last = drills.last_of(session, candidate.addon_pk)
-    if plan.after_backup and (last is None or last.backup_pk < candidate.newest):
-        return Cause.BACKUP
-    tried_since = last is not None and now < last.created + min(drill.RETRY_MS, within // 4)
-    return Cause.PLAN if is_due and not tried_since else None
+        plan, within = candidate.plan, proof_within_ms(objective)
+        due = drill.due_at(candidate.uid, candidate.first_good, candidate.proven, within)
+        is_due = plan.scheduled and now >= due
+        if not is_due and not plan.after_backup:
+            continue
+        last = drills.last_of(session, candidate.addon_pk)
+        if plan.after_backup and (last is None or last.backup_pk < candidate.newest):
+            yield candidate, Cause.BACKUP
+        elif is_due and (last is None or now >= last.created + min(drill.RETRY_MS, within // 4)):
+            yield candidate, Cause.PLAN

@@ -6,7 +6,7 @@ beginning lies one transaction under the addon's lock.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -24,7 +24,7 @@ from holdfast.catalog.storage import (
 )
 from holdfast.catalog.storage.deletions import Outcome
 from holdfast.catalog.storage.findings import Sighting
-from holdfast.catalog.storage.holdings import Holdings
+from holdfast.catalog.storage.holdings import Holding, Holdings
 from holdfast.catalog.work import chores
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict
@@ -197,33 +197,51 @@ def _unproven(
     if going.state not in (State.GOOD, State.LOST):
         return None  # nothing of worth is lost with it
     by_key = {holding.held.key: holding for holding in all_copies.present}
-    required = [copy for copy in floor(all_copies.held, going) if copy.key not in proven]
-    proofs: list[Proof] = []
-    for copy in required:
-        holding = by_key[copy.key]
-        backup = backups.with_evidence(session, copy.backup)
-        proof = Proof(
-            copy_pk=copy.key,
-            destination_pk=copy.destination_pk,
-            prefix=holding.objects or "",
-            sizes=store_contents.sizes_of(backup.evidence),
-            backup=holding.backup,
-            unread=_is_unread(session, backup, copy.key, period),
-        )
-        proofs.append(proof)
+    required = [by_key[copy.key] for copy in floor(all_copies.held, going)]
+    required += bases_to_prove(all_copies, all_copies.bases(period.now) - {going.backup}, proven)
+    proofs = [
+        proof_of(session, holding, period)
+        for holding in {holding.held.key: holding for holding in required}.values()
+        if holding.held.key not in proven
+    ]
     return Decision(Step.PROVE, floor=proofs) if proofs else None
 
 
-def _is_unread(session: ReadSession, backup: Backup, copy_pk: int, period: ReadingPeriod) -> bool:
-    """Whether the copy was not read in the period. Packs of snapshots are shared and read a
-    share at a time, so for these only the longest time counts, plus half of it for late store
-    checks."""
+def bases_to_prove(
+    all_copies: Holdings, bases: Collection[int], proven: Collection[int]
+) -> list[Holding]:
+    """A good copy of each snapshot that an archived log needs, if none of its copies is proven."""
+    good: dict[int, list[Holding]] = {}
+    for holding in all_copies.present:
+        if holding.held.backup in bases and holding.held.good:
+            good.setdefault(holding.held.backup, []).append(holding)
+    return [
+        candidates[0]
+        for candidates in good.values()
+        if not any(holding.held.key in proven for holding in candidates)
+    ]
+
+
+def proof_of(session: ReadSession, holding: Holding, period: ReadingPeriod) -> Proof:
+    """What has to be seen of a copy. Packs of snapshots are shared and read a share at a time, so
+    for these only the longest time counts, plus half of it for late store checks."""
+    copy_pk = holding.held.key
+    backup = backups.with_evidence(session, holding.held.backup)
     copy = copies.get(session, copy_pk)
     if copy is None or backup.type != BackupType.SNAPSHOT:
-        return copy is None or not period.holds(copy.read_at)
-    row = repositories.find(session, copy.addon_pk, copy.destination_pk)
-    late = replace(period, since=period.now - period.longest * 3 // 2)
-    return row is None or not late.holds(repositories.read_in_whole(row))
+        is_unread = copy is None or not period.holds(copy.read_at)
+    else:
+        row = repositories.find(session, copy.addon_pk, copy.destination_pk)
+        late = replace(period, since=period.now - period.longest * 3 // 2)
+        is_unread = row is None or not late.holds(repositories.read_in_whole(row))
+    return Proof(
+        copy_pk=copy_pk,
+        destination_pk=holding.held.destination_pk,
+        prefix=holding.objects or "",
+        sizes=store_contents.sizes_of(backup.evidence),
+        backup=holding.backup,
+        unread=is_unread,
+    )
 
 
 def ask_to_read(session: WriteSession, copy_pk: int, now: int) -> None:

@@ -63,8 +63,19 @@ def fire(
     if not rows:
         return []
     owners = firing.owners(session, {row.addon_pk for row in rows.values()})
+    waiting = firing.waiting(session, set(owners))
+    decided = firing.decided(session, list(rows), now)
+    by_addon: dict[int, list[Due]] = {}
+    for row in rows.values():
+        rule, since = schedules.rule(row), row.next_due
+        if row.pk in decided:  # before the clock went back
+            since = next_due(rule, decided[row.pk])
+        if since <= now:
+            wish = (row.type, row.compression, row.destination_pk)
+            obligation = Due(row.pk, rule, since, wish, waiting.get(row.id))
+            by_addon.setdefault(row.addon_pk, []).append(obligation)
     causes: list[_Cause] = []
-    for addon_pk, dues in _dues(session, list(rows.values()), now).items():
+    for addon_pk, dues in by_addon.items():
         runs, others = decide(dues, now, window)
         session.add_all(occurrences.row(other, now) for other in others)
         for run in runs:
@@ -74,22 +85,6 @@ def fire(
         row.next_due = next_due(schedules.rule(row), now)
     touch_plan(session, *owners)
     return _make_backups(session, queue, causes, now)
-
-
-def _dues(session: WriteSession, rows: Sequence[Schedule], now: int) -> dict[int, list[Due]]:
-    """Due schedules by addon, without instants that were decided before the clock went back."""
-    waiting = firing.waiting(session, {row.addon_pk for row in rows})
-    decided = firing.decided(session, [row.pk for row in rows], now)
-    by_addon: dict[int, list[Due]] = {}
-    for row in rows:
-        rule, since = schedules.rule(row), row.next_due
-        if row.pk in decided:
-            since = next_due(rule, decided[row.pk])
-        if since <= now:
-            wish = (row.type, row.compression, row.destination_pk)
-            due = Due(row.pk, rule, since, wish, waiting.get(row.id))
-            by_addon.setdefault(row.addon_pk, []).append(due)
-    return by_addon
 
 
 def _make_backups(

@@ -160,7 +160,16 @@ def replace_all(
     lock_addon(context.session, addon.pk)
     living = schedules.of_addon(context.session, addon.pk)
     old, moment = _by_kind(living), _moment(context, living)
-    for content in _distinct(context, addon, forms, path):
+    contents: dict[tuple[str, str], _Columns] = {}
+    for index, form in enumerate(forms):
+        location = f"{path}[{index}]"
+        kind = (form.backup_type, form.scheduling.interval)
+        if kind in contents:
+            field = f"{location}.scheduling.interval"
+            problem = f"there is one {kind[1]} schedule for {kind[0]} backups at most"
+            raise Invalid(f"{field}: {problem}", {field: problem})
+        contents[kind] = _Reader(context, addon, f"{location}.").content(form)
+    for content in contents.values():
         existing = old.pop((content["type"], content["interval"]), None)
         if existing is None:
             _add(context, addon, content, moment)
@@ -172,21 +181,6 @@ def replace_all(
 
 def delete_all(context: Context, addon: Addon) -> None:
     replace_all(context, addon, [])
-
-
-def _distinct(
-    context: Context, addon: Addon, forms: Sequence[ScheduleForm], path: str
-) -> list[_Columns]:
-    contents: dict[tuple[str, str], _Columns] = {}
-    for index, form in enumerate(forms):
-        location = f"{path}[{index}]"
-        kind = (form.backup_type, form.scheduling.interval)
-        if kind in contents:
-            field = f"{location}.scheduling.interval"
-            problem = f"there is one {kind[1]} schedule for {kind[0]} backups at most"
-            raise Invalid(f"{field}: {problem}", {field: problem})
-        contents[kind] = _Reader(context, addon, f"{location}.").content(form)
-    return list(contents.values())
 
 
 def _by_kind(rows: Sequence[Schedule]) -> dict[tuple[str, str], Schedule]:

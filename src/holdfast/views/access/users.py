@@ -9,29 +9,30 @@ from holdfast.views.shapes.access import SessionView, UserView
 
 def user_views(session: ReadSession, users: list[User]) -> list[UserView]:
     counts = passkeys.passkey_counts(session, [user.pk for user in users])
-    return [_view(user, counts.get(user.pk, 0)) for user in users]
-
-
-def _view(user: User, passkey_count: int) -> UserView:
-    ways = {
-        "password": user.password_hash is not None,
-        "code": user.sealed_totp is not None,
-        "passkey": passkey_count > 0,
-        "single sign-on": user.issuer is not None,
-    }
-    return UserView(
-        id=user.id,
-        name=user.name,
-        role=user.role,
-        projects=user.projects,
-        signs_in_with=[way for way, has in ways.items() if has],
-        passkeys=passkey_count,
-        provider=user.issuer,
-        created_at=rfc3339(user.created),
-        expires_at=rfc3339_if(user.expires),
-        disabled_at=rfc3339_if(user.disabled),
-        last_seen_at=rfc3339_if(user.last_seen),
-    )
+    views: list[UserView] = []
+    for user in users:
+        passkey_count = counts.get(user.pk, 0)
+        ways = {
+            "password": user.password_hash is not None,
+            "code": user.sealed_totp is not None,
+            "passkey": passkey_count > 0,
+            "single sign-on": user.issuer is not None,
+        }
+        view = UserView(
+            id=user.id,
+            name=user.name,
+            role=user.role,
+            projects=user.projects,
+            signs_in_with=[way for way, has in ways.items() if has],
+            passkeys=passkey_count,
+            provider=user.issuer,
+            created_at=rfc3339(user.created),
+            expires_at=rfc3339_if(user.expires),
+            disabled_at=rfc3339_if(user.disabled),
+            last_seen_at=rfc3339_if(user.last_seen),
+        )
+        views.append(view)
+    return views
 
 
 def session_views(session: ReadSession, rows: list[WebSession]) -> list[SessionView]:

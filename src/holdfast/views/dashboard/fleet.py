@@ -131,36 +131,33 @@ class Tiles:
         with self._lock:
             began = self._clock.monotonic()
             if self._until is None or began >= self._until or edition != self._edition:
-                self._tiles = _every_tile(session, self._clock.now())
+                tiles = (
+                    Tile(
+                        pk=row.addon_pk,
+                        id=row.id,
+                        name=row.name,
+                        kind=row.kind,
+                        version=row.version,
+                        project_id=project_id,
+                        verdict=verdict,
+                        last_good=row.facts.last_good,
+                        next_due=row.facts.next_due,
+                        proven=row.facts.proven,
+                        proof_ms=row.facts.proof_ms,
+                        bytes=row.bytes,
+                        tags=row.tags,
+                    )
+                    for row, verdict, project_id in judged(session, _ALL, self._clock.now(), None)
+                )
+                self._tiles = sorted(
+                    tiles, key=lambda tile: (ORDER[tile.state], tile.project_id, tile.id)
+                )
                 self._edition = edition
                 self._until = began + _FRESH_SECONDS
             tiles = self._tiles
         if caller.projects is None:
             return tiles
         return [tile for tile in tiles if caller.sees(tile.project_id)]
-
-
-def _every_tile(session: ReadSession, now: int) -> list[Tile]:
-    tiles = [
-        Tile(
-            pk=row.addon_pk,
-            id=row.id,
-            name=row.name,
-            kind=row.kind,
-            version=row.version,
-            project_id=project_id,
-            verdict=verdict,
-            last_good=row.facts.last_good,
-            next_due=row.facts.next_due,
-            proven=row.facts.proven,
-            proof_ms=row.facts.proof_ms,
-            bytes=row.bytes,
-            tags=row.tags,
-        )
-        for row, verdict, project_id in judged(session, _ALL, now, None)
-    ]
-    tiles.sort(key=lambda tile: (ORDER[tile.state], tile.project_id, tile.id))
-    return tiles
 
 
 def fleet(session: ReadSession, caller: Caller, tiles: Sequence[Tile], since: int) -> Fleet:

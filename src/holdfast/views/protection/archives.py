@@ -1,17 +1,24 @@
 """Makes the API's views of archives."""
 
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import ArchiveRow
-from holdfast.catalog.storage import archives
+from holdfast.catalog.storage import archive_facts
 from holdfast.domain.archive import windows as rules
-from holdfast.domain.archive.windows import Window
 from holdfast.kit.clock import rfc3339, rfc3339_if
-from holdfast.views.shapes.addons import ArchiveGap, ArchiveView, ArchiveWindow, PitrWindow
+from holdfast.views.shapes.addons import (
+    ArchiveGap,
+    ArchiveView,
+    ArchiveWindow,
+    OpenArchiveGap,
+    PitrWindow,
+)
 
 
 def window(session: ReadSession, addon_pk: int) -> PitrWindow:
     archive = archives.of_addon(session, addon_pk)
-    merged = _windows(session, archive) if archive else []
+    stored = archive_facts.of_archive(session, archive) if archive else None
+    merged = rules.windows(rules.routes(stored)) if stored else []
     if not merged:
         return PitrWindow(has_valid_window=False)
     latest = max(merged, key=lambda window: window.end)
@@ -19,14 +26,14 @@ def window(session: ReadSession, addon_pk: int) -> PitrWindow:
     return PitrWindow(has_valid_window=True, start_timestamp=begin, end_timestamp=end)
 
 
-def _windows(session: ReadSession, archive: ArchiveRow) -> list[Window]:
-    return rules.windows(rules.routes(archives.facts(session, archive)))
-
-
 def view(session: ReadSession, archive: ArchiveRow) -> ArchiveView:
-    merged = _windows(session, archive)
-    lines = {line.key: line for line in archives.facts(session, archive).lines}
+    stored = archive_facts.of_archive(session, archive)
+    reached = rules.routes(stored)
+    merged = rules.windows(reached)
+    lines = {line.key: line for line in stored.lines}
     current = archives.current_line(session, archive.pk)
+    gaps = rules.gaps(merged, lines)
+    open_gap = rules.open_gap(stored, reached)
     return ArchiveView(
         enabled=archive.wanted,
         status=archive.state,
@@ -45,8 +52,15 @@ def view(session: ReadSession, archive: ArchiveRow) -> ArchiveView:
                 end_timestamp=rfc3339(gap.end),
                 reason=gap.reason,
             )
-            for gap in rules.gaps(merged, lines)
+            for gap in gaps
         ],
+        open_gap=(
+            OpenArchiveGap(start_timestamp=rfc3339(open_gap.begin), reason=open_gap.reason)
+            if open_gap
+            else None
+        ),
+        old_log_goes_at=rfc3339_if(min(archives.marks_due(session, archive.pk), default=None)),
+        old_log_stays=archive.obstacle,
         stored_until=rfc3339_if(current.head_clock if current else None),
         checked_at=rfc3339_if(archive.checked),
         behind_bytes=archive.behind,

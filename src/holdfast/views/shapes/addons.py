@@ -206,9 +206,17 @@ class ArchiveGap(ArchiveWindow):
     reason: str
 
 
+class OpenArchiveGap(Shape):
+    """Nothing after `startTimestamp` can be restored, until a snapshot begins another window."""
+
+    start_timestamp: str
+    reason: str
+
+
 class ArchiveView(Shape):
     """`behindBytes` are not stored yet; `slackBytes` the server keeps at most before it lets go.
-    `storedUntil`: all that was acknowledged before is stored."""
+    `storedUntil`: all that was acknowledged before is stored. `oldLogGoesAt`: then the oldest log,
+    which no promised instant needs, is removed; `oldLogStays` is why it is not for now."""
 
     enabled: bool
     status: str
@@ -223,3 +231,6 @@ class ArchiveView(Shape):
     checked_at: str | None = None
     behind_bytes: int | None = None
     slack_bytes: int | None = None
+    open_gap: OpenArchiveGap | None = None
+    old_log_goes_at: str | None = None
+    old_log_stays: str | None = None

@@ -49,11 +49,12 @@ POINTS = (
     "finish",
     "_complete",
     "apply",
-    "_drop_others",
-    "_drop_leftovers",
+    "drop_user",
+    "close",
 )
 OWNERS: dict[str, Any] = {
     "record_foreign_keys": swapping.Ledger,
+    "close": swapping.Ledger,
     "rename": renaming,
     "finish": renaming,
     "apply": swapping.grants,

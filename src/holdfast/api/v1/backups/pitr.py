@@ -7,7 +7,7 @@ from holdfast.api.places import AtAddon
 from holdfast.api.probing import require_archivable
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.catalog import addons
-from holdfast.catalog.storage import archives
+from holdfast.catalog.archiving import archives
 from holdfast.domain.errors import NotFound
 from holdfast.http import answers
 from holdfast.http.state import State
@@ -66,12 +66,17 @@ def disable_archive(writing: Writing, caller: Updater, at: AtAddon) -> Response:
 
 
 @router.post(f"{ADDON}/pitr", response_model=One[RecoveryStarted])
-def start_recovery(writing: Writing, caller: Updater, at: AtAddon, form: RecoveryForm) -> Response:
+def start_recovery(
+    api: State, writing: Writing, caller: Updater, at: AtAddon, form: RecoveryForm
+) -> Response:
     """Answers with the backup that the recovery begins with, and the id of its restore."""
+    with api.catalog.read() as session:  # the way is found before others have to wait for it
+        addon = at.addon(session, caller)
+        planned = recovery.plan(session, api.engines(addon.kind), addon, form)
 
     def start(context: Context) -> RecoveryStarted:
         addon = at.addon(context.session, caller)
-        backup, restore = recovery.start(context, addon, form)
+        backup, restore = recovery.start(context, addon, planned)
         view = backup_views.views(context.session, [backup])[0]
         return RecoveryStarted(**dict(view), restore_id=restore.id)
 

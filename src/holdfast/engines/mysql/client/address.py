@@ -77,8 +77,22 @@ def is_local(address: Address) -> bool:
 
 def connect(address: Address, database: str | None = None) -> Session:
     """Opens a session with our settings. Raises AddonUnavailable or AddonRefused."""
+    endpoint = (
+        {"unix_socket": address.host}
+        if address.host.startswith("/")
+        else {"host": address.host, "port": address.port}
+    )
     try:
-        session = Session(_parameters(address, database))
+        session = Session(
+            {
+                **endpoint,
+                **_tls(address),
+                "user": address.user,
+                "password": address.password.reveal().encode(),  # text would travel as latin1
+                "database": database,
+                "connect_timeout": _CONNECT_SECONDS,
+            }
+        )
     except (WireError, OSError, ssl.SSLError, ValueError) as error:
         raise connect_failure(error, address) from error
     try:
@@ -87,22 +101,6 @@ def connect(address: Address, database: str | None = None) -> Session:
         session.close()
         raise connect_failure(error, address) from error
     return session
-
-
-def _parameters(address: Address, database: str | None) -> dict[str, Any]:
-    endpoint = (
-        {"unix_socket": address.host}
-        if address.host.startswith("/")
-        else {"host": address.host, "port": address.port}
-    )
-    return {
-        **endpoint,
-        **_tls(address),
-        "user": address.user,
-        "password": address.password.reveal().encode(),  # text would travel as latin1
-        "database": database,
-        "connect_timeout": _CONNECT_SECONDS,
-    }
 
 
 def _tls(address: Address) -> dict[str, Any]:

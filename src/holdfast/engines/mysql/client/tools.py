@@ -62,20 +62,17 @@ def version_parts(version: str) -> tuple[int, ...]:
 
 def installed(tools_dir: Path) -> Sequence[ToolSet]:
     """All tool sets of this machine, newest first."""
+    origins = [([Path(directory) for directory in _SYSTEM_FOLDERS], "system")]
+    on_path = next((program for name in _DUMPERS if (program := which(name))), None)
+    if on_path is not None:
+        origins.append(([Path(on_path).parent], "path"))
+    own_folders = sorted((tools_dir / "mysql").glob("[0-9]*/bin"))
+    origins += [([folder], "holdfast") for folder in own_folders]
     tool_sets: dict[tuple[str, str], ToolSet] = {}
-    for folders, origin in _folders(tools_dir):
+    for folders, origin in origins:
         for tools in _tool_sets(folders, origin):
             tool_sets.setdefault((tools.flavour, tools.version), tools)
     return sorted(tool_sets.values(), key=lambda tools: version_parts(tools.version), reverse=True)
-
-
-def _folders(tools_dir: Path) -> Iterator[tuple[list[Path], str]]:
-    yield [Path(directory) for directory in _SYSTEM_FOLDERS], "system"
-    on_path = next((program for name in _DUMPERS if (program := which(name))), None)
-    if on_path is not None:
-        yield [Path(on_path).parent], "path"
-    for folder in sorted((tools_dir / "mysql").glob("[0-9]*/bin")):
-        yield [folder], "holdfast"
 
 
 def _tool_sets(folders: list[Path], origin: str) -> Iterator[ToolSet]:

@@ -27,10 +27,18 @@ def check_data(address: Address, guard: Guard) -> Sequence[Check]:
     with translated(guard), connect(address) as session:
         release = guard.adopt(session.cut)
         try:
-            return [
-                _check_database(session, str(database["name"]), guard)
-                for database in facts.databases(session)
-            ]
+            checks: list[Check] = []
+            for database in [str(database["name"]) for database in facts.databases(session)]:
+                findings = _Findings()
+                for table in facts.tables(session, database):
+                    guard.check()
+                    guard.moved(0)
+                    if table["type"] in facts.TABLE_TYPES:
+                        findings.check_table(session, database, table)
+                sentences = "; ".join(findings.sentences())
+                passed = not findings.damage
+                checks.append(Check(f"CHECK TABLE of {database}", passed, sentences))
+            return checks
         finally:
             release()
 
@@ -65,14 +73,3 @@ class _Findings:
         yield f"{self.checked} tables checked"
         for reason, tables in self.unchecked.items():
             yield f"{reason}: {listed(tables)}"
-
-
-def _check_database(session: Session, database: str, guard: Guard) -> Check:
-    findings = _Findings()
-    for table in facts.tables(session, database):
-        guard.check()
-        guard.moved(0)
-        if table["type"] in facts.TABLE_TYPES:
-            findings.check_table(session, database, table)
-    passed = not findings.damage
-    return Check(f"CHECK TABLE of {database}", passed, "; ".join(findings.sentences()))

@@ -5,6 +5,7 @@ administer the target. Hashes are dumped, never passwords.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.contracts.local_servers import ADMIN
@@ -69,6 +70,11 @@ def script(session: Session, flavour: str, owner: str | None = None) -> str:
     if not readable(session):
         return "\n".join([HEAD, UNREADABLE, TRAILER, ""])
     accounts = accounts_to_dump(session, flavour, owner)
+    public_grants: list[str] = []
+    if flavour == MARIADB:
+        with suppress(WireError):  # older than 10.11
+            rows = session.rows(f"SHOW GRANTS FOR {_PUBLIC_ROLE}")
+            public_grants = [as_text(row[0]) for row in rows]
     creations = [_creation_statements(session, flavour, account) for account in accounts]
     lines = [
         *(creation for creation, _ in creations),
@@ -77,7 +83,7 @@ def script(session: Session, flavour: str, owner: str | None = None) -> str:
             for account in accounts
             for row in session.rows(f"SHOW GRANTS FOR {account.quoted()}")
         ),
-        *_public_grants(session, flavour),
+        *public_grants,
         *(default for _, default in creations if default),  # a default role has to be granted first
     ]
     return "\n".join([HEAD, *(f"{line};" for line in lines), TRAILER, ""])
@@ -100,15 +106,6 @@ def _creation_statements(session: Session, flavour: str, account: Account) -> tu
     )
     default = f"ALTER USER {account.quoted()} DEFAULT ROLE {roles[:at]}"
     return f"CREATE USER IF NOT EXISTS {first}{roles[at:]}", default
-
-
-def _public_grants(session: Session, flavour: str) -> list[str]:
-    if flavour != MARIADB:
-        return []
-    try:
-        return [as_text(row[0]) for row in session.rows(f"SHOW GRANTS FOR {_PUBLIC_ROLE}")]
-    except WireError:
-        return []  # older than 10.11
 
 
 def without_password(grant: str) -> str:

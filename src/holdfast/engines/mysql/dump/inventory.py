@@ -4,7 +4,7 @@ Rows of system-versioned tables are counted with their history where a dump has 
 rows are elsewhere (FEDERATED, MERGE and the like) count as objects only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.contracts.engine import Address, Inventory, Table
@@ -48,16 +48,10 @@ def count(session: Session, database: str, recorded: str, *, history: bool) -> C
     """Counts in the session's current transaction, under the name `recorded`."""
     tables = facts.tables(session, database)
     objects = {str(kind): int(n) for kind, n in session.rows(_OBJECTS, [database] * 5) if n}
+    counted: list[Table] = []
     for table in tables:
         kind = _KINDS.get(table["type"], "tables")
         objects[kind] = objects.get(kind, 0) + 1
-    return Count(list(_rows(session, database, recorded, tables, history=history)), objects)
-
-
-def _rows(
-    session: Session, database: str, recorded: str, tables: list[facts.Facts], *, history: bool
-) -> Iterator[Table]:
-    for table in tables:
         if table["type"] not in facts.TABLE_TYPES or table["engine"] in facts.NO_DATA:
             continue
         past = " FOR SYSTEM_TIME ALL" if history and table["type"] == facts.VERSIONED else ""
@@ -66,7 +60,8 @@ def _rows(
         session.execute("SAVEPOINT counted")
         rows = session.value(f"SELECT count(*) FROM {quoted}{past}")  # noqa: S608
         session.execute("ROLLBACK TO SAVEPOINT counted")
-        yield Table(recorded, table["name"], int(rows))
+        counted.append(Table(recorded, table["name"], int(rows)))
+    return Count(counted, objects)
 
 
 def merge(counts: Mapping[str, Count]) -> Inventory:

@@ -151,7 +151,11 @@ class _ScriptSurvey:
         database.mixed = name != name.lower()
         database.charset = next(iter(_after(words, "SET")), None)
         database.collation = next(iter(_after(words, "COLLATE")), None)
-        database.comment = _comment(statement)
+        # A comment is the end of a CREATE DATABASE.
+        *_, keyword, comment = ("", ""), ("", ""), *tokens(statement, MAX_STATEMENT_BYTES)
+        has_comment = keyword[1].upper() == "COMMENT" and comment[0] == "string"
+        quoted = comment[1] if has_comment else ""
+        database.comment = _ESCAPED.sub(lambda match: match[1] or "'", quoted[1:-1])
         database.collations.update(_after(words, "COLLATE"))
 
     def define(self, verdict: Verdict, statement: bytes) -> None:
@@ -207,18 +211,6 @@ class _ScriptSurvey:
             "leftOut": sorted(self.filter.left_out),
             "databases": [database.document(name) for name, database in self.databases.items()],
         }
-
-
-def _comment(statement: bytes) -> str:
-    """The comment at the end of a CREATE DATABASE."""
-    statement_tokens = tokens(statement, MAX_STATEMENT_BYTES)
-    if (
-        len(statement_tokens) < 2
-        or statement_tokens[-2][1].upper() != "COMMENT"
-        or statement_tokens[-1][0] != "string"
-    ):
-        return ""
-    return _ESCAPED.sub(lambda match: match[1] or "'", statement_tokens[-1][1][1:-1])
 
 
 _ESCAPED = re.compile(r"\\(.)|''", re.DOTALL)

@@ -92,16 +92,7 @@ class Rehearsal:
 
     @contextmanager
     def _booted(self, home: Path) -> Generator[Child]:
-        child = Child(self._command(home), stdout=DISCARD)
-        release = self._guard.adopt(child.kill)
-        try:
-            yield child
-        finally:
-            release()
-            child.close()
-
-    def _command(self, home: Path) -> Command:
-        return Command(
+        command = Command(
             [
                 str(self._tools.server),
                 "--no-defaults",
@@ -120,6 +111,13 @@ class Rehearsal:
             user=owner_of(self._server),
             cell=cell_of(self._server.cell, *self._tools.homes, self._directory.parent, home),
         )
+        child = Child(command, stdout=DISCARD)
+        release = self._guard.adopt(child.kill)
+        try:
+            yield child
+        finally:
+            release()
+            child.close()
 
     def _await(self, address: Address, child: Child) -> None:
         while True:

@@ -50,7 +50,12 @@ class Staging:
         take_over(admin, self._attempt)
         session_settings.apply_loading_settings(admin)
         drop_staged(admin, self._attempt)
-        referring = self._foreign_keys_of_others(admin)
+        referring: Sequence[ForeignKey] = ()
+        if self._attempt.keep_others:  # databases that stay may refer to what the backup lacks
+            referring = foreign_keys.referring_to(admin, set(self._staged_names))
+            if not self._dump.imported:
+                tables = {(table.database, table.name) for table in self._dump.inventory.tables}
+                foreign_keys.require_parents(referring, tables)
         ledger = Ledger(admin, staging_names.ledger_database(self._attempt))
         ledger.open()
         for placement in self._plan:
@@ -64,23 +69,15 @@ class Staging:
         )
         refused = self._rehearse(admin, codes)
         counts = self._count(admin, codes, refused)
-        accounts, readying = self._fitting_accounts(admin, fetch), self.preparations(codes)
-        ledger.write(self._plan, self.final_code(codes), accounts, readying)
+        accounts, flavour = self.account_statements(fetch), facts.server(admin)["flavour"]
+        if accounts and fact_section(self._dump, "server")["flavour"] != flavour:
+            self._attempt.say(
+                f"accounts are left as they are: those in the dump are not of {flavour}"
+            )
+            accounts = []
+        ledger.write(self._plan, self.final_code(codes), accounts, self.preparations(codes))
         ledger.mark_ready()
         return replace(merge(counts), skipped=tuple(problem.skipped() for problem in refused))
-
-    def _foreign_keys_of_others(self, admin: Session) -> Sequence[ForeignKey]:
-        """Foreign keys of databases that stay.
-
-        PreflightRefused, before anything is loaded, where the backup lacks what they refer to.
-        """
-        if not self._attempt.keep_others:
-            return []
-        keys = foreign_keys.referring_to(admin, set(self._staged_names))
-        if not self._dump.imported:
-            tables = self._dump.inventory.tables
-            foreign_keys.require_parents(keys, {(table.database, table.name) for table in tables})
-        return keys
 
     def load_script(self, admin: Session, fetch: Fetch) -> list[Code]:
         attempt, staged_names = self._attempt, self._staged_names
@@ -156,15 +153,6 @@ class Staging:
         for problem in refused:
             self._attempt.say(f"the server does not take {problem.sentence()}")
         return refused
-
-    def _fitting_accounts(self, admin: Session, fetch: Fetch) -> list[str]:
-        statements, flavour = self.account_statements(fetch), facts.server(admin)["flavour"]
-        if statements and fact_section(self._dump, "server")["flavour"] != flavour:
-            self._attempt.say(
-                f"accounts are left as they are: those in the dump are not of {flavour}"
-            )
-            return []
-        return statements
 
     def account_statements(self, fetch: Fetch) -> list[str]:
         statements: list[str] = []

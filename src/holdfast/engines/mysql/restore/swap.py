@@ -48,12 +48,25 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
             _move(session, address, ledger, attempt)
         renaming.finish(session, ledger)
         _complete(session, address, ledger, attempt.say)
-        _drop_others(session, address, ledger.plan(), attempt)
+        incoming = {placement.final for placement in ledger.plan()}
+        fate = "stays as it is" if attempt.keep_others else "is dropped"
+        for database in user_databases(session):
+            if database not in incoming:
+                attempt.say(f"database {database} is not in the backup and {fate}")
+                if not attempt.keep_others:
+                    drop_database(session, database)
+        if not attempt.keep_others and address.database:  # the addon's own always exists
+            session.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(address.database)}")
         if attempt.keep_old:
             Ledger(session, staging_names.old_ledger_database(attempt.op)).mark_ready()
         else:
             _drop_databases(session, staging_names.old_prefix(attempt.op), "")
-        _drop_leftovers(session, attempt)
+        drop_user(session, attempt)
+        # Also what attempts staged that went on after they were taken for dead.
+        for database in databases(session, staging_names.stages_prefix(attempt.op)):
+            is_older = staging_names.is_older_stage(database, attempt)
+            if is_older and database != staging_names.ledger_database(attempt):
+                drop_database(session, database)
         ledger.close()
 
 
@@ -174,7 +187,18 @@ def _complete(session: Session, address: Address, ledger: Ledger, say: Say) -> N
     """Gives moved tables all else of their databases: properties, accounts, code, definers."""
     plan = ledger.plan()
     for placement in plan:
-        _set_properties(session, placement, say)
+        comment = (
+            f" COMMENT = {session.literal(placement.comment)}"
+            if "MariaDB" in session.banner
+            else ""  # MySQL has none
+        )
+        try:
+            session.execute(
+                f"ALTER DATABASE {quote_name(placement.final)} CHARACTER SET {placement.charset}"
+                f" COLLATE {placement.collation}{comment}"
+            )
+        except WireError as error:
+            _say_unless_lost(error, f"database {placement.final} keeps its properties", say)
         _point_sequences(session, placement.final, plan, say)
         for sentence in stored_code.drop(session, placement.final):
             say(sentence)
@@ -214,35 +238,10 @@ def _report_missing(session: Session, codes: Sequence[Code], say: Say) -> None:
         say(sentence)
 
 
-def _set_properties(session: Session, placed: Placement, say: Say) -> None:
-    comment = (
-        f" COMMENT = {session.literal(placed.comment)}"
-        if "MariaDB" in session.banner
-        else ""  # MySQL has none
-    )
-    try:
-        session.execute(
-            f"ALTER DATABASE {quote_name(placed.final)} CHARACTER SET {placed.charset}"
-            f" COLLATE {placed.collation}{comment}"
-        )
-    except WireError as error:
-        _say_unless_lost(error, f"database {placed.final} keeps its properties", say)
-
-
 def _say_unless_lost(error: WireError, text: str, say: Say) -> None:
     if error_number(error) in LOST:
         raise error
     say(f"{text}: {error_text(error)}")
-
-
-def _drop_leftovers(session: Session, attempt: Attempt) -> None:
-    """Drops staged databases, also of attempts that went on after they were taken for dead."""
-    drop_user(session, attempt)
-    for database in databases(session, staging_names.stages_prefix(attempt.op)):
-        if database != staging_names.ledger_database(attempt) and staging_names.is_older_stage(
-            database, attempt
-        ):
-            drop_database(session, database)
 
 
 def _point_sequences(session: Session, database: str, plan: Sequence[Placement], say: Say) -> None:
@@ -265,21 +264,6 @@ def _point_sequences(session: Session, database: str, plan: Sequence[Placement],
             _say_unless_lost(error, f"the default of {database}.{table}.{column} is {text}", say)
 
 
-def _drop_others(
-    session: Session, address: Address, plan: Sequence[Placement], attempt: Attempt
-) -> None:
-    """Drops databases outside of the dump, on a managed server; the addon's own always exists."""
-    incoming = {placement.final for placement in plan}
-    fate = "stays as it is" if attempt.keep_others else "is dropped"
-    for database in user_databases(session):
-        if database not in incoming:
-            attempt.say(f"database {database} is not in the backup and {fate}")
-            if not attempt.keep_others:
-                drop_database(session, database)
-    if not attempt.keep_others and address.database:
-        session.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(address.database)}")
-
-
 def _require_done(address: Address, dump: Dump, session: Session, attempt: Attempt) -> None:
     """RestoreDiffers unless the missing stage means that all is done: it may have been removed."""
     if databases(session, staging_names.stage_prefix(attempt)):
@@ -294,29 +278,25 @@ def discard(address: Address, attempt: Attempt) -> str:
     """Undoes an attempt whose data has not moved; completes one whose data has."""
     try:
         with _exclusive_session(address, attempt) as session:
-            return _discard(session, address, attempt)
+            ledger = Ledger(session, staging_names.ledger_database(attempt))
+            if ledger.exists() and ledger.moved():
+                unmade: list[str] = []
+                renaming.finish(session, ledger)
+                _complete(session, address, ledger, unmade.append)
+                _drop_databases(session, staging_names.old_prefix(attempt.op), "")
+                drop_staged(session, attempt)
+                missing = "".join(f"; {sentence}" for sentence in unmade)
+                return f"the restored data is in place; the old data is gone{missing}"
+            if ledger.exists() and ledger.ready():
+                for database in ledger.new_databases():
+                    if not facts.tables(session, database):  # others may have found a use for it
+                        drop_database(session, database)
+            staged = drop_staged(session, attempt)
+            _drop_databases(session, staging_names.old_prefix(attempt.op), "")
+            return "the target is as it was" + ("; what was staged is removed" if staged else "")
     except Failure as error:
         raise type(error)(
             f"the state of the target is not known, and databases named holdfast_* may remain: "
             f"{error.message}",
             **error.facts,
         ) from error
-
-
-def _discard(session: Session, address: Address, attempt: Attempt) -> str:
-    ledger = Ledger(session, staging_names.ledger_database(attempt))
-    if ledger.exists() and ledger.moved():
-        unmade: list[str] = []
-        renaming.finish(session, ledger)
-        _complete(session, address, ledger, unmade.append)
-        _drop_databases(session, staging_names.old_prefix(attempt.op), "")
-        drop_staged(session, attempt)
-        missing = "".join(f"; {sentence}" for sentence in unmade)
-        return f"the restored data is in place; the old data is gone{missing}"
-    if ledger.exists() and ledger.ready():
-        for database in ledger.new_databases():
-            if not facts.tables(session, database):  # others may have found a use for it
-                drop_database(session, database)
-    staged = drop_staged(session, attempt)
-    _drop_databases(session, staging_names.old_prefix(attempt.op), "")
-    return "the target is as it was" + ("; what was staged is removed" if staged else "")

@@ -4,7 +4,6 @@ Recorded with each dump, because a restore must create each database as it was, 
 it is inside a single-database archive.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast.engines.postgresql.client.address import Session
@@ -145,7 +144,40 @@ def tablespaces(session: Session) -> list[str]:
 def databases(session: Session) -> list[Facts]:
     """User databases that allow connections, and `postgres`; not the databases Holdfast made."""
     rows = session.execute(_DATABASES).fetchall()
-    return [_database(row) for row in rows if not is_ours(row[0]) and is_text(row[0])]
+    return [
+        {
+            "name": name,
+            "owner": owner,
+            "encoding": encoding,
+            "tablespace": tablespace,
+            "size": size or 0,
+            "comment": comment,
+            "acl": acl if has_acl else None,
+            "settings": settings,
+            "owners": sorted(owners),
+            "provider": raw.get("datlocprovider", "c"),
+            "collate": raw["datcollate"],
+            "ctype": raw["datctype"],
+            "locale": raw.get("datlocale") or raw.get("daticulocale"),
+            "icuRules": raw.get("daticurules"),
+            "connectionLimit": raw["datconnlimit"],
+            "template": raw["datistemplate"],
+        }
+        for (
+            name,
+            raw,
+            owner,
+            encoding,
+            tablespace,
+            size,
+            comment,
+            has_acl,
+            acl,
+            settings,
+            owners,
+        ) in rows
+        if not is_ours(name) and is_text(name)
+    ]
 
 
 def role_all_settings(session: Session) -> list[str]:
@@ -180,28 +212,6 @@ def is_fresh(session: Session, database: Facts, bootstrap: str) -> bool:
         and database["comment"] in _FRESH_COMMENTS
         and database["connectionLimit"] == -1
     )
-
-
-def _database(row: Sequence[Any]) -> Facts:
-    raw: Mapping[str, Any] = row[1]
-    return {
-        "name": row[0],
-        "owner": row[2],
-        "encoding": row[3],
-        "tablespace": row[4],
-        "size": row[5] or 0,
-        "comment": row[6],
-        "acl": row[8] if row[7] else None,
-        "settings": row[9],
-        "owners": sorted(row[10]),
-        "provider": raw.get("datlocprovider", "c"),
-        "collate": raw["datcollate"],
-        "ctype": raw["datctype"],
-        "locale": raw.get("datlocale") or raw.get("daticulocale"),
-        "icuRules": raw.get("daticurules"),
-        "connectionLimit": raw["datconnlimit"],
-        "template": raw["datistemplate"],
-    }
 
 
 def without_users(database: Facts) -> Facts:

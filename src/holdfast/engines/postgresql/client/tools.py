@@ -6,7 +6,7 @@ server; the closest one is chosen, so that its archives stay readable to the ser
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,8 +52,19 @@ def own_directory(tools_dir: Path) -> Path:
 
 def installed(tools_dir: Path) -> Sequence[ToolSet]:
     """All tool sets, newest first; of one major, the system's own come first."""
+    directories = [
+        *((directory, "system") for directory in sorted(_DEBIAN.glob("*/bin"))),
+        *(
+            (directory, "holdfast")
+            for directory in sorted(own_directory(tools_dir).glob("[0-9]*/bin"))
+        ),
+    ]
+    on_path = which("pg_dump")
+    # Debian's pg_dump on the PATH is a wrapper that chooses by cluster; its real ones are above.
+    if on_path is not None and Path(on_path).resolve().name == "pg_dump":
+        directories.append((Path(on_path).resolve().parent, "path"))
     by_directory: dict[Path, ToolSet] = {}
-    for directory, origin in _program_directories(tools_dir):
+    for directory, origin in directories:
         tools = inspect(directory, origin)
         if tools is not None and directory.resolve() not in by_directory:
             by_directory[directory.resolve()] = tools
@@ -64,17 +75,6 @@ def installed(tools_dir: Path) -> Sequence[ToolSet]:
         return -tools.major, rank[tools.origin], release
 
     return sorted(by_directory.values(), key=order)
-
-
-def _program_directories(tools_dir: Path) -> Iterator[tuple[Path, str]]:
-    for directory in sorted(_DEBIAN.glob("*/bin")):
-        yield directory, "system"
-    for directory in sorted(own_directory(tools_dir).glob("[0-9]*/bin")):
-        yield directory, "holdfast"
-    on_path = which("pg_dump")
-    # Debian's pg_dump on the PATH is a wrapper that chooses by cluster; its real ones are above.
-    if on_path is not None and Path(on_path).resolve().name == "pg_dump":
-        yield Path(on_path).resolve().parent, "path"
 
 
 def inspect(directory: Path, origin: str) -> ToolSet | None:

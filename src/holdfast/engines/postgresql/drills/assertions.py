@@ -63,7 +63,10 @@ def assert_true(address: Address, assertion: Assertion, guard: Guard) -> Check:
         # Closed, not committed: the statement may have left it in any state.
         closing(connect(asker_address, database, "holdfast assertion")) as session,
     ):
-        search_path = _search_path(administrator, address.owner or address.user)
+        # The search path that the owner's own sessions have.
+        quoted_owner = Identifier(address.owner or address.user).as_string(administrator)
+        search_path = str(facts.inside_database(administrator)["searchPath"])
+        search_path = search_path.replace('"$user"', quoted_owner).replace("$user", quoted_owner)
         session.execute("SELECT set_config('search_path', %s, false)", [search_path])
         watchdog = _Watchdog(session, address, assertion.seconds + _GRACE_SECONDS)
         release = guard.adopt(watchdog.end_session)
@@ -97,24 +100,20 @@ def _asker(session: Session, address: Address, database: str) -> Generator[Addre
         )
     )
     try:
-        _grant_reading(session, role, database)
+        grant_connect = SQL("GRANT CONNECT ON DATABASE {} TO {}")
+        session.execute(grant_connect.format(Identifier(database), role))
+        for (schema,) in session.execute(_SCHEMAS).fetchall():
+            for grant in _GRANTS:
+                session.execute(grant.format(Identifier(schema), role))
+        for schema, table in session.execute(_FOREIGN_TABLES).fetchall():  # they reach elsewhere
+            statement = SQL("REVOKE ALL ON {} FROM {}")
+            session.execute(statement.format(Identifier(schema, table), role))
+        with suppress(errors.InsufficientPrivilege):  # for superusers, who our administrators are
+            space = Literal(_MAX_TEMPORARY_SPACE)
+            session.execute(SQL("ALTER ROLE {} SET temp_file_limit = {}").format(role, space))
         yield replace(address, user=name, password=password, owner=None)
     finally:
         _drop_role(session, name)
-
-
-def _grant_reading(session: Session, role: Identifier, database: str) -> None:
-    """Lets the role read the tables of the database, but no foreign ones: those reach elsewhere."""
-    session.execute(SQL("GRANT CONNECT ON DATABASE {} TO {}").format(Identifier(database), role))
-    for (schema,) in session.execute(_SCHEMAS).fetchall():
-        for grant in _GRANTS:
-            session.execute(grant.format(Identifier(schema), role))
-    for schema, table in session.execute(_FOREIGN_TABLES).fetchall():
-        statement = SQL("REVOKE ALL ON {} FROM {}")
-        session.execute(statement.format(Identifier(schema, table), role))
-    with suppress(errors.InsufficientPrivilege):  # for superusers, who our administrators are
-        space = Literal(_MAX_TEMPORARY_SPACE)
-        session.execute(SQL("ALTER ROLE {} SET temp_file_limit = {}").format(role, space))
 
 
 def _drop_role(session: Session, name: str) -> None:
@@ -125,13 +124,6 @@ def _drop_role(session: Session, name: str) -> None:
     )
     session.execute(SQL("DROP OWNED BY {}").format(Identifier(name)))
     session.execute(SQL("DROP ROLE {}").format(Identifier(name)))
-
-
-def _search_path(session: Session, owner: str) -> str:
-    """The search path that the owner's own sessions have."""
-    path = str(facts.inside_database(session)["searchPath"])
-    quoted = Identifier(owner).as_string(session)
-    return path.replace('"$user"', quoted).replace("$user", quoted)
 
 
 class _Watchdog:

@@ -27,7 +27,7 @@ from holdfast.engines.hosting import (
     system_user,
 )
 from holdfast.engines.postgresql.client import commands, tools
-from holdfast.engines.postgresql.client.address import Session, connect
+from holdfast.engines.postgresql.client.address import connect
 from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.hosting import administrator, ownership
 from holdfast.kit import durable
@@ -102,7 +102,13 @@ class Server:
                         name = Identifier(server.database)
                         session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
                 elif administrator.is_incomplete(session, server):
-                    _set_up(session, server)
+                    # A role that exists keeps its password: its owner may have changed it.
+                    administrator.confine_server(session, server, keep_password=True)
+                    administrator.make_owner_database(session, server)
+                    for name in administrator.databases(session):
+                        with connect(address(server), name) as inside:
+                            owner = administrator.database_owner(inside)
+                            ownership.equip_database(inside, server.user, owner)
         except (AddonUnavailable, AddonRefused):
             return False
         return True
@@ -132,19 +138,6 @@ def address(server: LocalServer) -> Address:
 
 def superuser(server: LocalServer) -> str:
     return server.user if server.admin is None else server.admin.user
-
-
-def _set_up(session: Session, server: LocalServer) -> None:
-    """Makes the owner's role and database, and equips each database for its owner.
-
-    A role that exists keeps its password: its owner may have changed it.
-    """
-    administrator.confine_server(session, server, keep_password=True)
-    administrator.make_owner_database(session, server)
-    names = administrator.databases(session)
-    for name in names:
-        with translated(), connect(address(server), name) as inside:
-            ownership.equip_database(inside, server.user, administrator.database_owner(inside))
 
 
 def run_as(server: LocalServer | None = None) -> str | int | None:

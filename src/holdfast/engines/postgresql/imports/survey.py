@@ -266,7 +266,24 @@ def survey(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Survey:
         if name in several or not several
         for table, rows in section.rows.items()
     ]
-    return Survey(Inventory(tables, {}), _facts(tools, findings))
+    version = findings.comments.get("Dumped from database version", "")
+    major = version.partition(".")[0]
+    facts: dict[str, object] = {
+        "server": {
+            "version": version,
+            "major": int(major) if major.isdigit() else 0,
+            "bootstrap": "",
+        },
+        "tools": {"version": tools.version, "major": tools.major},
+        "madeBy": findings.comments.get("Dumped by pg_dump version", "unknown"),
+        "statements": findings.statements,
+        "tableData": sum(len(s.copied) + s.uncounted for s in findings.sections.values()),
+        "uncounted": sum(section.uncounted for section in findings.sections.values()),
+        "sections": list(findings.databases),
+        "extensions": sorted(findings.extensions - {"plpgsql"}),
+        "databases": [],
+    }
+    return Survey(Inventory(tables, {}), facts)
 
 
 def _require_loadable(findings: _Findings) -> None:
@@ -303,23 +320,3 @@ def recount(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Mapping[s
     for (schema, name), rows in findings.section.rows.items():
         total[f"{schema}.{name}"] += rows  # names with dots may be spelled alike
     return dict(total)
-
-
-def _facts(tools: ToolSet, findings: _Findings) -> dict[str, object]:
-    version = findings.comments.get("Dumped from database version", "")
-    major = version.partition(".")[0]
-    return {
-        "server": {
-            "version": version,
-            "major": int(major) if major.isdigit() else 0,
-            "bootstrap": "",
-        },
-        "tools": {"version": tools.version, "major": tools.major},
-        "madeBy": findings.comments.get("Dumped by pg_dump version", "unknown"),
-        "statements": findings.statements,
-        "tableData": sum(len(s.copied) + s.uncounted for s in findings.sections.values()),
-        "uncounted": sum(section.uncounted for section in findings.sections.values()),
-        "sections": list(findings.databases),
-        "extensions": sorted(findings.extensions - {"plpgsql"}),
-        "databases": [],
-    }

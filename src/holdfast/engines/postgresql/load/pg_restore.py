@@ -126,21 +126,22 @@ class Loading:
         `ready` waits for the database: the archive is examined meanwhile.
         """
         sessions = min(os.cpu_count() or 1, _MAX_SESSIONS)
-        chunks, front = read(), b""
+        chunks, front = read(), bytearray()
         for size in _HEAD_BYTES if self.separate is None else (*_HEAD_BYTES, _MAX_HEAD_BYTES):
-            front += _read_at_least(chunks, size - len(front))
-            with file_of(front[:size]) as head:
+            while len(front) < size and (chunk := next(chunks, None)) is not None:
+                front += chunk
+            with file_of(bytes(front[:size])) as head:
                 contents = self._contents(head)
                 if contents is not None:
                     ready()
-                    archive = _Archive(head, _chained(front, chunks), read)
+                    archive = _Archive(head, _chained(bytes(front), chunks), read)
                     return self._load_in_parallel(archive, contents, guard, sessions)
         if self.separate is not None:
             raise NotSupported("the table of contents of the archive is larger than can be held")
         ready()
         # In one session; without a table of contents failed entries cannot be tried again.
         listener = ErrorListener(self.failures, [])
-        feed(self.command(), _chained(front, chunks), guard, listener.hear, listener.judge)
+        feed(self.command(), _chained(bytes(front), chunks), guard, listener.hear, listener.judge)
         failed = self.failures.take()
         if failed:
             reasons = "; ".join(list(failed.values())[:20])
@@ -187,25 +188,25 @@ class Loading:
         shares = load_plan.divide(lists.data, self.rows, readers)
         checks = TableChecks(final=not load_plan.has_refresh(lists.after))
         loaded = LoadedTables(len(shares), max(1, jobs - len(shares)))
-        beside = _ParallelLoad(
+        parallel_load = _ParallelLoad(
             self, head, plan, TablesByLine(tables), loaded, jobs, settings, checks
         )
-        beside.run(shares, archive, guard)
+        parallel_load.run(shares, archive, guard)
         self._retry(archive, lists, guard, checks)
         if any(is_row_security(line) for line in plan.rest):
             self._count_unfiltered(checks, guard)
         event_triggers = [line for line in plan.rest if is_event_trigger(line)]
-        rest = [line for line in plan.rest if line not in event_triggers]
-        for attaches, lines in groupby(rest, is_index_attach):
+        late_lines = [line for line in plan.rest if line not in event_triggers]
+        for attaches, lines in groupby(late_lines, is_index_attach):
             # Sessions that attach indexes side by side leave the partitioned index invalid at
             # times, with stock pg_restore, too: none of them sees that all partitions have one.
             self.restore(head, list(lines), guard, *(() if attaches else (f"--jobs={jobs}",)))
         self._retry(archive, lists, guard, checks)
         if self.separate is not None:
-            last = self.separate.run(head, lists)
-            self.restore(head, last, guard)
+            final_lines = self.separate.run(head, lists)
+            self.restore(head, final_lines, guard)
             checks.skipped += self.separate.skipped
-            self._retry(archive, [last], guard, checks)
+            self._retry(archive, [final_lines], guard, checks)
         self.restore(head, event_triggers, guard)
         self._retry(archive, lists, guard, checks)
         return checks
@@ -351,15 +352,7 @@ class _ParallelLoad:
         return [line for table in tables for line in self.plan.own.get(table, ())]
 
 
-def _read_at_least(chunks: Iterator[bytes], byte_count: int) -> bytes:
-    parts: list[bytes] = []
-    while byte_count > 0 and (chunk := next(chunks, None)) is not None:
-        parts.append(chunk)
-        byte_count -= len(chunk)
-    return b"".join(parts)
-
-
-def _chained(head: bytes, rest: Iterator[bytes]) -> Stream:
+def _chained(head: bytes, chunks: Iterator[bytes]) -> Stream:
     if head:
         yield head
-    yield from rest
+    yield from chunks

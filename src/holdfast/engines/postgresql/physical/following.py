@@ -98,6 +98,8 @@ class Following:
         self._since: int | None = None
         self._expected = 0
         self._acknowledged = 0
+        self._confirmed = 0
+        self._is_streaming = False
         self._sent = 0
         self._answered = time.monotonic()
 
@@ -120,11 +122,15 @@ class Following:
         )
         with _naming_what_is_removed():
             self._stream.begin_both(command)
+        self._is_streaming = True
         self._expected = position
 
-    def receive(self, seconds: float) -> Arrival | Fork | None:
+    def receive(self, seconds: float, *, paused: bool = False) -> Arrival | Fork | None:
         if time.monotonic() - self._answered > _ANSWER_SECONDS:
             self._answer()
+        if paused:
+            self._stream.rest(seconds)
+            return None
         with _naming_what_is_removed():
             message = self._stream.next_message(seconds)
         if message is None:
@@ -150,6 +156,7 @@ class Following:
 
     def _fork(self) -> Fork:
         """The COPY has ended; the next result tells where the log goes on, or what is wrong."""
+        self._is_streaming = False
         with _naming_what_is_removed():
             self._stream.end_both()
             rows = self._stream.rows()
@@ -164,10 +171,19 @@ class Following:
         self._answer()
 
     def _answer(self) -> None:
-        position = self._acknowledged
-        # Our own clock means nothing to the server, which gets its own back.
-        words = position, position, position, self._sent
-        self._stream.put(struct.pack(">cqqqqb", b"r", *words, 0))
+        """Says what was received, and once what is stored, as flushed.
+
+        A server that shuts down waits until its followers flushed all, or received all if they do
+        not flush: so the last word is always that we do not. The slot remembers what was stored.
+        """
+        if not self._is_streaming:
+            return
+        news = [self._acknowledged] if self._acknowledged != self._confirmed else []
+        for flushed in (*news, 0):
+            # Our own clock means nothing to the server, which gets its own back.
+            words = self._expected, flushed, flushed, self._sent
+            self._stream.put(struct.pack(">cqqqqb", b"r", *words, 0))
+        self._confirmed = self._acknowledged
         self._answered = time.monotonic()
 
     def vitals(self) -> Vitals:
@@ -178,7 +194,9 @@ class Following:
                 "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint,"
                 " pg_current_wal_insert_lsn() - '0/0'::pg_lsn,"
                 " pg_current_wal_flush_lsn() - '0/0'::pg_lsn,"
-                " (SELECT safe_wal_size FROM pg_replication_slots WHERE slot_name = %s)",
+                " (SELECT safe_wal_size FROM pg_replication_slots WHERE slot_name = %s),"
+                " (SELECT nullif(setting::bigint, -1) << 20 FROM pg_settings"
+                "  WHERE name = 'max_slot_wal_keep_size')",
                 [self._slot],
             ).fetchone()
         assert row is not None
@@ -187,7 +205,8 @@ class Following:
         if flushed % _PAGE_BYTES == 0 and inserted - flushed <= _MAX_HEADER_BYTES:
             inserted = flushed
         bounded = None if slack is None else int(slack)
-        return Vitals(inserted, clock, bounded, self._serves_since())
+        limit = None if row[4] is None else int(row[4])
+        return Vitals(inserted, clock, bounded, self._serves_since(), limit)
 
     def _serves_since(self) -> int | None:
         """The later of the server's start and its timeline's birth: a restored server was promoted

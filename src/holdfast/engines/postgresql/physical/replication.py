@@ -122,6 +122,11 @@ class Replication:
                 self._consume()
             self._guard.check()
 
+    def rest(self, seconds: float) -> None:
+        """Reads nothing for a while; raises the reason of a stop."""
+        time.sleep(seconds)
+        self._guard.check()
+
     def put(self, message: bytes) -> None:
         """Sends a message of a COPY in both directions."""
         try:

@@ -127,13 +127,15 @@ class Capture:
         with suppress(AddonUnavailable, AddonRefused), translated():
             with connect(self._address) as session:
                 clock = session.execute(
-                    "SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+                    "SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint,"
+                    " txid_snapshot_xmax(txid_current_snapshot())"
                 ).fetchone()
             position[LOG_POSITION] = {
                 "source": self._system,
                 "line": f"{int(end['tli']):08X}",
                 "end": parse_lsn(end["recptr"]),
                 "instant": clock[0] if clock else 0,
+                "next": clock[1] if clock else None,
             }
         self.facts = {
             **position,

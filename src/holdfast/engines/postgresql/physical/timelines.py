@@ -186,8 +186,8 @@ class NewTimeline:
             return settings
         target = wal_replay.settings(replay)
         # Emptying another target after one was set counts as setting two, so it comes last.
-        others = {name: value for name, value in settings.items() if name not in target}
-        return {**others, **target}
+        unchanged = {name: value for name, value in settings.items() if name not in target}
+        return {**unchanged, **target}
 
     def require(self, session: Session) -> int:
         """The timeline that has begun. EvidenceMissing when the server goes on in an old one."""
@@ -232,11 +232,11 @@ def recovery_files(facts: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, 
     remove themselves when recovery has ended.
     """
     own = int(facts["end"]["timeline"])
-    others = (
+    used_timelines = (
         int(other.get(TIMELINE, 0) or other.get("end", {}).get("timeline", 0))
         for other in facts.get(OTHERS, ())  # snapshots, and reports of restores
     )
-    highest = max(own, *others, 0)
+    highest = max(own, *used_timelines, 0)
     settings = {**_UNTIL_RECOVERED, "recovery_target_timeline": _target_timeline(facts)}
     if facts.get("standby", True):  # the WAL of a standby may end where it is consistent
         settings["recovery_target"] = ""

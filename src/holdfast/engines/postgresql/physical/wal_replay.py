@@ -25,6 +25,7 @@ _COMMIT = re.compile(
     r"tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), .*desc: (?:COMMIT|COMMIT_PREPARED|PREPARE)\b.*?"
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d+))? UTC"
 )
+_LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 _POSITION = re.compile(r"[0-9A-F]+/[0-9A-F]+")
 _FORK = re.compile(r"\s*\d+\s+([0-9A-F]+/[0-9A-F]+)")
 _READ_SECONDS = 24 * 3600
@@ -88,6 +89,13 @@ def file_name(line: str, position: int, segment: int) -> str:
     return f"{line}{number // per_id:08X}{number % per_id:08X}"
 
 
+def parse_position(text: str) -> int:
+    """ValueError unless the text is an LSN such as `16/B374D848`."""
+    if _LSN.fullmatch(text) is None:
+        raise ValueError(text)
+    return parse_lsn(text)
+
+
 def settle_stop(
     tools_dir: Path, version: str, log: Log, base: Mapping[str, Any], target: Target
 ) -> Stop:
@@ -95,7 +103,9 @@ def settle_stop(
     consistent = int(base[LOG_POSITION]["end"])
     listed = [c for c in commits(tools_dir, version, log) if c.position >= consistent]
     if target.position is not None:
-        return _stop_at(listed, target.position, inclusive=target.inclusive)
+        # A position in the middle of a record would stop behind it, perhaps behind a commit more.
+        limit = target.position + 1 if target.inclusive else target.position
+        return _stop_after(listed, [c.position < limit for c in listed])
     if target.transaction is not None:
         named = [commit for commit in listed if commit.transaction == target.transaction]
         if not named:
@@ -103,8 +113,13 @@ def settle_stop(
         return _stop_at(listed, named[-1].position, inclusive=target.inclusive)
     assert target.instant is not None
     latest = target.instant if target.inclusive else target.instant - 1
-    before = [number for number, commit in enumerate(listed) if commit.instant <= latest]
-    if not before:  # not one commit between the base and the instant
+    return _stop_after(listed, [commit.instant <= latest for commit in listed])
+
+
+def _stop_after(listed: Sequence[Commit], is_kept: Sequence[bool]) -> Stop:
+    """Right after the last commit that is to be kept, by position."""
+    before = [number for number, kept in enumerate(is_kept) if kept]
+    if not before:  # not one commit between the base and the target
         return Stop(None, inclusive=True, last=None, next=listed[0] if listed else None)
     number = before[-1]
     following = listed[number + 1] if number + 1 < len(listed) else None

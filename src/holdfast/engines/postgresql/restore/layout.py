@@ -30,7 +30,12 @@ class Placement:
 def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Placement]:
     """The databases of the dump, and an empty one in place of the target's own if the dump lacks
     it."""
-    recorded = _trusted_facts(dump)
+    recorded = databases(dump)
+    if dump.foreign:
+        forbidden = sorted({str(facts["name"]) for facts in recorded} & set(TEMPLATES))
+        if forbidden:  # databases are copies of a template
+            raise EvidenceMissing(f"a foreign dump holds the server's own {', '.join(forbidden)}")
+        recorded = [{**without_users(facts), "template": False} for facts in recorded]
     prefix = stage_prefix(attempt)
     sections = section(dump, "imported").get("sections") if dump.imported else None
     if dump.imported and not sections:
@@ -48,17 +53,6 @@ def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Place
     if address.database not in names and address.database not in SYSTEM:
         placed.append(Placement(address.database, f"{prefix}{len(placed)}", None, None))
     return placed
-
-
-def _trusted_facts(dump: Dump) -> list[Facts]:
-    """Facts of the databases; of a foreign dump without owners, grants and templates."""
-    recorded = databases(dump)
-    if not dump.foreign:
-        return recorded
-    forbidden = sorted({str(facts["name"]) for facts in recorded} & set(TEMPLATES))
-    if forbidden:  # databases are copies of a template
-        raise EvidenceMissing(f"a foreign dump holds the server's own {', '.join(forbidden)}")
-    return [{**without_users(facts), "template": False} for facts in recorded]
 
 
 def databases(dump: Dump) -> list[Facts]:

@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import AddonRefused, Failure, RestoreDiffers
-from holdfast.engines.postgresql.client.address import Session, connect
+from holdfast.engines.postgresql.client.address import connect
 from holdfast.engines.postgresql.client.databases import drop, maintenance, names
 from holdfast.engines.postgresql.client.object_names import application
 from holdfast.engines.postgresql.client.server_errors import statement_failure, translated
@@ -84,7 +84,17 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         records = _recorded(address, op, attempt)
         with maintenance(address, own, avoid=records, guard=guard) as session:
             attempt.confirm()
-            rename(address, session, attempt, _renames_back(session, records, op, attempt))
+            present = set(names(session))
+            missing = [old for old, _ in records.values() if old is not None and old not in present]
+            if missing:
+                raise RestoreDiffers(f"the server has no database {', '.join(missing)} any more")
+            away = [name for name in records if name in present]
+            renames = [
+                *(Rename(name, f"{old_prefix(attempt.op)}{n}") for n, name in enumerate(away)),
+                *(Rename(old, name) for name, (old, _) in records.items() if old is not None),
+                Rename(old_ledger_database(op), old_ledger_database(attempt.op)),
+            ]
+            rename(address, session, attempt, renames)
         attempt.say(
             f"put back: {', '.join(n for n, (old, _) in records.items() if old is not None)}"
         )
@@ -97,25 +107,6 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         drop_old(address, attempt.op, attempt, guard)
     else:
         attempt.say("nothing is set aside any more: an attempt before this one put it back")
-
-
-def _renames_back(
-    session: Session,
-    records: Mapping[str, tuple[str | None, Sequence[str]]],
-    op: str,
-    attempt: Attempt,
-) -> Sequence[Rename]:
-    """Renames restored databases that still exist to old names, and old databases back."""
-    present = set(names(session))
-    missing = [old for old, _ in records.values() if old is not None and old not in present]
-    if missing:
-        raise RestoreDiffers(f"the server has no database {', '.join(missing)} any more")
-    away = [name for name in records if name in present]
-    return [
-        *(Rename(name, f"{old_prefix(attempt.op)}{n}") for n, name in enumerate(away)),
-        *(Rename(old, name) for name, (old, _) in records.items() if old is not None),
-        Rename(old_ledger_database(op), old_ledger_database(attempt.op)),
-    ]
 
 
 def drop_aside(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:

@@ -82,22 +82,20 @@ def _admin_line(server: LocalServer) -> str:
 
 def confine_users(text: str, server: LocalServer) -> str:
     """Limits the users of a server whose owner was its administrator, and adds ours."""
-    lines = [line for line in text.splitlines() if line.split()[:1] == ["user"]]
-    confined_lines = [_confine_line(line.split(), server) for line in lines]
-    return _admin_line(server) + "".join(f"{line}\n" for line in confined_lines if line)
-
-
-def _confine_line(words: Sequence[str], server: LocalServer) -> str:
-    """A user's line without rights beyond the data; empty for a user with our name."""
-    name = words[1]
-    if name == ADMIN:
-        return ""
-    if name in (_DEFAULT, server.user):
-        credentials = [w for w in words[2:] if w in ("on", "off", "nopass") or w.startswith("#")]
-        return " ".join(
-            ("user", name, *credentials, "sanitize-payload", "~*", "&*", _rights(server))
-        )
-    return " ".join(("user", name, *_without_admin_rights(_split_rules(words[2:]))))
+    confined = _admin_line(server)
+    for line in text.splitlines():
+        keyword, *words = line.split() or [""]
+        if keyword != "user" or words[0] == ADMIN:
+            continue
+        name, *rules = words
+        if name in (_DEFAULT, server.user):
+            states = ("on", "off", "nopass")
+            own = [rule for rule in rules if rule in states or rule.startswith("#")]
+            confined_rules = [*own, "sanitize-payload", "~*", "&*", _rights(server)]
+        else:
+            confined_rules = _without_admin_rights(_split_rules(rules))
+        confined += " ".join(("user", name, *confined_rules)) + "\n"
+    return confined
 
 
 def _without_admin_rights(rules: Sequence[str]) -> list[str]:

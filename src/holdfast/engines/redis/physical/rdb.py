@@ -277,7 +277,9 @@ class _Walker:
     def module(self) -> None:
         """Values of modules give the length of each part."""
         cursor = self._cursor
-        self._contents.modules.add(_module_name(cursor.length()))
+        bits = cursor.length() >> 10  # nine characters of six bits, above ten bits of version
+        name = "".join(_NAME_ALPHABET[bits >> 6 * index & 63] for index in range(8, -1, -1))
+        self._contents.modules.add(name)
         while (part := cursor.length()) != 0:
             if part in (1, 2):
                 cursor.skip_lengths(1)
@@ -292,9 +294,3 @@ class _Walker:
 
 
 _NAME_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-
-def _module_name(identifier: int) -> str:
-    """Decodes nine characters of six bits, above ten bits of version."""
-    bits = identifier >> 10
-    return "".join(_NAME_ALPHABET[bits >> 6 * index & 63] for index in range(8, -1, -1))

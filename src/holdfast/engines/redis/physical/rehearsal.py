@@ -48,38 +48,47 @@ class Rehearsal:
             with private_server.private_session(self._data, self._server) as session:
                 proven = self._compare(session, facts)
             if not private_server.can_go_on(self._data, self._server):
-                self._shut_down(process)
+                is_over = False
+                try:
+                    with private_server.private_session(self._data, self._server) as session:
+                        session.ask("SHUTDOWN", "NOSAVE")
+                except AddonUnavailable:  # the end of the connection is the answer
+                    is_over = ended(process.pid, _STOP_SECONDS)
+                if not is_over:
+                    raise RestoreDiffers("the restored server does not stop")
         return proven
 
     @contextmanager
     def _booted(self, *, sanitize: bool) -> Generator[Detached]:
-        """A server that stays when the block ends well, and is killed otherwise: it outlives us."""
+        """A server that stays when the block ends well, and is killed otherwise: it outlives us.
+
+        `sanitize` validates the values of a foreign snapshot while they are loaded.
+        """
+        words = ["--port", "0", f"--{private_server.SANITIZE}", "yes" if sanitize else "no"]
+        if "tls-port" in config_file.read(self._data / config_file.FILE):
+            words += ["--tls-port", "0"]
+        argv = [*argv_for(self._tools, self._data), *words, "--replicaof", *_ABSENT_MASTER.split()]
+        cell = cell_of(self._server.cell, self._tools.directory, self._data.parent)
+        command = Command(argv, cwd=str(self._data), user=run_as(self._server), cell=cell)
         with self._log.open("ab") as log:
             began = log.tell()
-            process = start_detached(self._command(sanitize=sanitize), log)
+            process = start_detached(command, log)
         release = self._guard.adopt(process.kill)
         try:
             yield process
         except AddonUnavailable as error:
             _kill(process)
             self._guard.check()
-            raise RestoreDiffers(
-                f"the restored server does not start: {self._log_tail(began)}"
-            ) from error
+            with self._log.open("rb") as log:
+                log.seek(max(began, log.seek(0, os.SEEK_END) - _MAX_LOG_BYTES))
+                lines = log.read().decode(errors="replace").splitlines()
+            last_words = " / ".join(lines[-_MAX_LOG_LINES:]) or "it said nothing"
+            raise RestoreDiffers(f"the restored server does not start: {last_words}") from error
         except BaseException:
             _kill(process)
             raise
         finally:
             release()
-
-    def _command(self, *, sanitize: bool) -> Command:
-        """`sanitize` validates the values of a foreign snapshot while they are loaded."""
-        words = ["--port", "0", f"--{private_server.SANITIZE}", "yes" if sanitize else "no"]
-        if "tls-port" in config_file.read(self._data / config_file.FILE):
-            words += ["--tls-port", "0"]
-        argv = [*argv_for(self._tools, self._data), *words, "--replicaof", *_ABSENT_MASTER.split()]
-        cell = cell_of(self._server.cell, self._tools.directory, self._data.parent)
-        return Command(argv, cwd=str(self._data), user=run_as(self._server), cell=cell)
 
     def _await(self, process: Detached) -> None:
         """Waits until everything is loaded, without a limit: an abort ends the server."""
@@ -105,7 +114,15 @@ class Rehearsal:
             differences.append(
                 f"{facts['functions']} function libraries saved, {functions} restored"
             )
-        self._require_memory(int(str(info["used_memory"])))
+        settings = config_file.read(self._data / config_file.FILE)
+        used = int(str(info["used_memory"]))
+        limit = config_file.parse_bytes(settings.get("maxmemory", "0"))
+        evicts = settings.get("maxmemory-policy", "noeviction") != "noeviction"
+        if evicts and 0 < limit < used:
+            raise RestoreDiffers(
+                f"the data needs {used} bytes of memory and the addon's maxmemory is {limit}:"
+                " keys would be evicted at once"
+            )
         path = self._data / data_directory.SNAPSHOT_USERS
         users = path.read_text().splitlines() if path.exists() and not is_foreign(facts) else []
         adopted, set_aside = acl.restore_users(session, users, self._server)
@@ -116,34 +133,6 @@ class Rehearsal:
             "usersSetAside": set_aside,
             DIFFERENCES: differences,
         }
-
-    def _require_memory(self, used: int) -> None:
-        """RestoreDiffers for a server above its memory limit: it would evict keys at once."""
-        settings = config_file.read(self._data / config_file.FILE)
-        limit = config_file.parse_bytes(settings.get("maxmemory", "0"))
-        evicts = settings.get("maxmemory-policy", "noeviction") != "noeviction"
-        if evicts and 0 < limit < used:
-            raise RestoreDiffers(
-                f"the data needs {used} bytes of memory and the addon's maxmemory is {limit}:"
-                " keys would be evicted at once"
-            )
-
-    def _shut_down(self, process: Detached) -> None:
-        """Ends the server, whose answer is the end of the connection."""
-        try:
-            with private_server.private_session(self._data, self._server) as session:
-                session.ask("SHUTDOWN", "NOSAVE")
-        except AddonUnavailable:
-            if ended(process.pid, _STOP_SECONDS):
-                return
-        raise RestoreDiffers("the restored server does not stop")
-
-    def _log_tail(self, began: int) -> str:
-        """The last lines that were logged since the boot began."""
-        with self._log.open("rb") as log:
-            log.seek(max(began, log.seek(0, os.SEEK_END) - _MAX_LOG_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()
-        return " / ".join(lines[-_MAX_LOG_LINES:]) or "it said nothing"
 
 
 def _kill(process: Detached) -> None:

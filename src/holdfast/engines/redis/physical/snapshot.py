@@ -14,7 +14,7 @@ from holdfast.contracts.engine import Address, Attempt
 from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.engines.redis.client import acl, probe
 from holdfast.engines.redis.client.address import client
-from holdfast.engines.redis.client.replication import CopyPoint, Replication, replication
+from holdfast.engines.redis.client.replication import Replication, replication
 from holdfast.engines.redis.physical.checker import Checker, stock_checker
 from holdfast.engines.redis.physical.rdb import Contents, RdbReader
 from holdfast.kit.processes.guard import Guard
@@ -52,18 +52,9 @@ class Capture:
         reader = RdbReader()
         try:
             yield rdb_piece(self._passing(reader))
-            self._finish(start, reader.finish())
+            contents = reader.finish()
         finally:
             reader.close()
-
-    def _passing(self, reader: RdbReader) -> Iterator[bytes]:
-        for chunk in self._session.rdb(self._pace.portion):
-            reader.feed(chunk)
-            self._checker.feed(chunk)
-            self._pace.moved(len(chunk))
-            yield chunk
-
-    def _finish(self, start: CopyPoint, contents: Contents) -> None:
         total = sum(contents.keys.values())
         checked = self._checker.finish(total)
         if checked is None:
@@ -71,7 +62,6 @@ class Capture:
                 f"no server that reads {contents.version} is installed here, so its stock checker"
                 " did not look at the RDB; Holdfast's own reading found nothing wrong"
             )
-        users = self._server_facts["users"]
         self.facts = {
             **contents.facts(),
             "flavour": self._server_facts["flavour"],
@@ -83,6 +73,13 @@ class Capture:
             "files": 1 if users is None else 2,
             "proven": proven(contents, total, checked),
         }
+
+    def _passing(self, reader: RdbReader) -> Iterator[bytes]:
+        for chunk in self._session.rdb(self._pace.portion):
+            reader.feed(chunk)
+            self._checker.feed(chunk)
+            self._pace.moved(len(chunk))
+            yield chunk
 
 
 def proven(contents: Contents, total: int, checked: str | None) -> Mapping[str, str]:

@@ -125,7 +125,17 @@ def drop_unusable_indexes(
         " WHERE t.type = 'table' AND t.rootpage > 0 ORDER BY t.rowid, i.seq"
     ).fetchall()
     for name, table, sql in rows:
-        needed = _requirement_of(session, str(name), str(sql or ""), stand_ins)
+        columns = session.execute("SELECT coll FROM pragma_index_xinfo(?)", [name]).fetchall()
+        orders = {str(column[0]).lower() for column in columns}
+        needed = next(
+            (
+                missing
+                for missing in stand_ins
+                if (missing.kind == "collation" and missing.name.lower() in orders)
+                or (missing.kind == "function" and missing.named_in(str(sql or "")))
+            ),
+            None,
+        )
         if needed is None:
             continue
         if sql is None:
@@ -140,19 +150,6 @@ def drop_unusable_indexes(
         reason = f"{needed.sentence()}: to be made there by {' '.join(str(sql).split())}"
         skipped.append(Skipped(MAIN, "index", str(name), reason))
     return [*skipped, *_computed(session, stand_ins)]
-
-
-def _requirement_of(
-    session: sqlite3.Connection, index: str, sql: str, stand_ins: Collection[Missing]
-) -> Missing | None:
-    columns = session.execute("SELECT coll FROM pragma_index_xinfo(?)", [index]).fetchall()
-    orders = {str(row[0]).lower() for row in columns}
-    for missing in stand_ins:
-        if missing.kind == "collation" and missing.name.lower() in orders:
-            return missing
-        if missing.kind == "function" and missing.named_in(sql):
-            return missing
-    return None
 
 
 _STORED = 3

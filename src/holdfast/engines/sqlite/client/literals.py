@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 _PIECE_CHARACTERS = 1 << 20
 _QUOTES = {"'": "''"}
@@ -70,14 +71,7 @@ def _text(value: str, encoding: str) -> Literal:
     before, after, swaps = "'", "'", dict(_QUOTES)
     for character, code in _LINE_ENDS.items():
         if character in value:
-            swaps[character] = token = _unused_token(value, code)
+            tokens = (f"\\{code}{number or ''}\\" for number in count())
+            swaps[character] = token = next(token for token in tokens if token not in value)
             before, after = f"replace({before}", f"{after},'{token}',char({code}))"
     return Literal(before, value, after, swaps)
-
-
-def _unused_token(text: str, code: int) -> str:
-    """A token that does not occur in `text`."""
-    number = 0
-    while (token := f"\\{code}{number or ''}\\") in text:
-        number += 1
-    return token

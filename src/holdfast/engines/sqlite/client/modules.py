@@ -26,22 +26,18 @@ _UNSUPPORTED_ERROR = re.compile(
 def unsupported(session: sqlite3.Connection) -> dict[str, str]:
     """Definitions, by name, of the file's virtual tables that no load can create."""
     query = "SELECT name, sql FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"
-    return {
-        str(name): str(sql)
-        for name, sql in session.execute(query).fetchall()
-        if _is_unsupported(session, str(name), str(sql))
-    }
-
-
-def _is_unsupported(session: sqlite3.Connection, name: str, sql: str) -> bool:
-    module = USING.match(sql)
-    if module is None or module[1].lower() not in SUPPORTED:
-        return True
-    try:
-        session.execute("SELECT count(*) FROM pragma_table_xinfo(?)", [name]).fetchone()
-    except sqlite3.Error as error:
-        return _UNSUPPORTED_ERROR.search(str(error)) is not None
-    return False
+    definitions: dict[str, str] = {}
+    for name, sql in session.execute(query).fetchall():
+        module = USING.match(str(sql))
+        is_supported = module is not None and module[1].lower() in SUPPORTED
+        if is_supported:
+            try:
+                session.execute("SELECT count(*) FROM pragma_table_xinfo(?)", [name]).fetchone()
+            except sqlite3.Error as error:
+                is_supported = _UNSUPPORTED_ERROR.search(str(error)) is None
+        if not is_supported:
+            definitions[str(name)] = str(sql)
+    return definitions
 
 
 def skipped_tables(definitions: Mapping[str, str]) -> list[Skipped]:

@@ -8,7 +8,7 @@ writes to the schema by hand. Every row is one line.
 
 import re
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
@@ -38,9 +38,14 @@ class _Schema:
 
 
 def _schema(session: sqlite3.Connection) -> _Schema:
+    pragmas = {
+        name: session.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in (*_PRAGMAS_BEFORE, *_PRAGMAS_AFTER)
+    }
     return _Schema(
         encoding=str(session.execute("PRAGMA encoding").fetchone()[0]),
-        pragmas={name: _pragma(session, name) for name in (*_PRAGMAS_BEFORE, *_PRAGMAS_AFTER)},
+        # Numbers, or the quoted name of an encoding.
+        pragmas={n: quote(v) if isinstance(v, str) else str(v) for n, v in pragmas.items()},
         stored_tables={table.name: table for table in stored_tables(session)},
         tables=_of_type(session, "type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'"),
         virtual=_virtual(session),
@@ -78,12 +83,6 @@ def statements(reader: Reader) -> Iterator[str]:
     yield LAST
 
 
-def _pragma(session: sqlite3.Connection, name: str) -> str:
-    """The value of a pragma: a number, or the quoted name of an encoding."""
-    value = session.execute(f"PRAGMA {name}").fetchone()[0]
-    return quote(value) if isinstance(value, str) else str(value)
-
-
 def _of_type(session: sqlite3.Connection, condition: str) -> list[tuple[str, str]]:
     query = f"SELECT name, sql FROM sqlite_schema WHERE {condition} ORDER BY rowid"  # noqa: S608
     return [(str(name), str(sql)) for name, sql in session.execute(query)]
@@ -104,11 +103,9 @@ def _shadows(session: sqlite3.Connection) -> list[str]:
     """
     query = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
     candidates = {str(name) for (name,) in session.execute(query)}
-    return sorted(candidates & _made_by_modules(session, candidates)) if candidates else []
-
-
-def _made_by_modules(session: sqlite3.Connection, candidates: Collection[str]) -> set[str]:
-    """Finds shadow tables by creating the same virtual tables in an empty file in memory."""
+    if not candidates:
+        return []
+    # The same virtual tables are created in an empty file in memory.
     ordinary = _of_type(session, "type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'")
     created: set[str] = set()
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
@@ -121,7 +118,7 @@ def _made_by_modules(session: sqlite3.Connection, candidates: Collection[str]) -
             with suppress(sqlite3.Error):
                 empty.execute(sql)
             created |= _names(empty) - before
-    return created
+    return sorted(candidates & created)
 
 
 def _names(session: sqlite3.Connection) -> set[str]:

@@ -73,32 +73,28 @@ def load(member: Member, plain: Iterator[bytes], target: Path, guard: Guard | No
     with target.open("wb") as file:
         for chunk in plain:
             file.write(chunk)
-    try:
-        return _check(target)
-    except (sqlite3.Error, NotSupported) as error:
-        raise EvidenceMissing(f"the file is damaged or needs more than is here: {error}") from error
-
-
-def _check(target: Path) -> Inventory:
     size = target.stat().st_size
     with target.open("r+b") as file:
         header = bytearray(file.read(_HEADER_BYTES))
         if _WAL_VERSION in header[18:20]:  # without its log the file alone counts
             file.seek(18)
             file.write(b"\1\1")
-    with closing(sqlite3.connect(f"file:{target}?mode=ro&immutable=1", uri=True)) as session:
-        deny_unsafe_functions(session)
-        session.execute("PRAGMA cell_size_check=ON")
-        pages, page_bytes = (session.execute(f"PRAGMA {n}").fetchone()[0] for n in _SIZES)
-        if pages * page_bytes != size:
-            raise EvidenceMissing(
-                f"the file has {size} bytes; {pages} pages of {page_bytes} are meant"
-            )
-        require_known_modules(session)
-        problem = tables.find_damage(session)
-        if problem is not None:
-            raise EvidenceMissing(f"the file is damaged: {problem}")
-        return tables.inventory(session)
+    try:
+        with closing(sqlite3.connect(f"file:{target}?mode=ro&immutable=1", uri=True)) as session:
+            deny_unsafe_functions(session)
+            session.execute("PRAGMA cell_size_check=ON")
+            pages, page_bytes = (session.execute(f"PRAGMA {n}").fetchone()[0] for n in _SIZES)
+            if pages * page_bytes != size:
+                raise EvidenceMissing(
+                    f"the file has {size} bytes; {pages} pages of {page_bytes} are meant"
+                )
+            require_known_modules(session)
+            problem = tables.find_damage(session)
+            if problem is not None:
+                raise EvidenceMissing(f"the file is damaged: {problem}")
+            return tables.inventory(session)
+    except (sqlite3.Error, NotSupported) as error:
+        raise EvidenceMissing(f"the file is damaged or needs more than is here: {error}") from error
 
 
 _SIZES = ("page_count", "page_size")

@@ -144,24 +144,19 @@ def replace(draft: Path, target: Path, guard: Guard, old: Path | None = None) ->
             _run(session, into, -1, lambda _: guard.check(), target)
             return
         logged = into.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        pages = min(_FIRST_STEP_PAGES, (_page_count(draft, session) + 1) // 2)
+        count = int(session.execute("PRAGMA page_count").fetchone()[0])
+        if count < 2:  # a file of one page gets a free one, so that there are two steps
+            with opened(draft, write=True) as growing:
+                growing.execute("CREATE TABLE holdfast_grows (a)")
+                growing.execute("DROP TABLE holdfast_grows")
+                count = int(growing.execute("PRAGMA page_count").fetchone()[0])
+        pages = min(_FIRST_STEP_PAGES, (max(count, 2) + 1) // 2)
         _run(session, into, pages, _copying_old_content(target, old, guard, logged=logged), target)
 
 
 _FIRST_STEP_PAGES = 64
 """So few that all fit into SQLite's cache: they must not reach the file in the first step. The last
 step commits, so there have to be two."""
-
-
-def _page_count(draft: Path, session: sqlite3.Connection) -> int:
-    """The draft's page count, at least two: a file of one page gets a free one."""
-    count = int(session.execute("PRAGMA page_count").fetchone()[0])
-    if count < 2:
-        with opened(draft, write=True) as growing:
-            growing.execute("CREATE TABLE holdfast_grows (a)")
-            growing.execute("DROP TABLE holdfast_grows")
-            count = int(growing.execute("PRAGMA page_count").fetchone()[0])
-    return max(count, 2)
 
 
 def _copying_old_content(
@@ -173,22 +168,18 @@ def _copying_old_content(
         guard.check()
         if pages_done and not copied[0]:
             copied[0] = True
-            _copy_old_content(target, old, guard, logged=logged)
+            part = old.with_name(f"{old.name}.part")
+            part.unlink(missing_ok=True)
+            part.touch(mode=0o600)
+            if logged:
+                with opened(target) as session:
+                    _copy_by_pages(session, target, part, guard, None)
+            else:
+                _copy_at_once(target, _inode(target), part, guard)
+            durable.sync(part)
+            durable.move(part, old)
 
     return moved
-
-
-def _copy_old_content(target: Path, old: Path, guard: Guard, *, logged: bool) -> None:
-    part = old.with_name(f"{old.name}.part")
-    part.unlink(missing_ok=True)
-    part.touch(mode=0o600)
-    if logged:
-        with opened(target) as session:
-            _copy_by_pages(session, target, part, guard, None)
-    else:
-        _copy_at_once(target, _inode(target), part, guard)
-    durable.sync(part)
-    durable.move(part, old)
 
 
 def _paced(guard: Guard, pace: Pace, size: int) -> Callable[[int], None]:

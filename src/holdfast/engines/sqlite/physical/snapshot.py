@@ -53,16 +53,6 @@ class Capture:
         yield Piece(
             FILE, 0o600, 0, directory=False, target="", cut=Cut.PAGES, chunks=self._chunks()
         )
-        self.facts = self._facts()
-
-    def _chunks(self) -> Iterator[bytes]:
-        with self._path.open("rb") as file:
-            while chunk := file.read(self._pace.portion):
-                self._digest.update(chunk)
-                self._pace.moved(len(chunk))
-                yield chunk
-
-    def _facts(self) -> Mapping[str, Any]:
         counted = self._verdict.inventory()
         with opened(self._path) as session:
             size, pages = (
@@ -71,7 +61,7 @@ class Capture:
             )
             stand_ins = application.add_stand_ins(session)
         rows = {table.name: table.rows for table in counted.tables}
-        return {
+        self.facts = {
             "major": sqlite3.sqlite_version.partition(".")[0],
             "library": sqlite3.sqlite_version,
             "files": 1,
@@ -85,6 +75,13 @@ class Capture:
                 "rows counted": f"{sum(rows.values())} rows in {len(rows)} tables",
             },
         }
+
+    def _chunks(self) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            while chunk := file.read(self._pace.portion):
+                self._digest.update(chunk)
+                self._pace.moved(len(chunk))
+                yield chunk
 
 
 @contextmanager

@@ -96,7 +96,23 @@ def replace_content(
     """
     with _exclusive(room, guard):
         attempt.confirm()
-        _replace_once(room, path, attempt, guard, aside)
+        draft, before, done_mark = room / DRAFT, room / "before", room / DONE
+        # Applications may also have changed the schema, but not to that of the draft.
+        if done_mark.exists() or (
+            before.exists()
+            and _version(path) > int(before.read_text())
+            and _schema(path) == _schema(draft)
+        ):
+            attempt.say("the content was replaced already")
+        elif draft.exists():
+            durable.write(before, str(_version(path)))
+            if aside is not None:
+                aside.mkdir(mode=0o700, exist_ok=True)
+            file_copy.replace(draft, path, guard, aside / DRAFT if aside else None)
+        else:
+            raise RestoreDiffers("what was to be restored is gone")
+        durable.touch(done_mark)
+        draft.unlink(missing_ok=True)
 
 
 def put_back(aside: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
@@ -118,28 +134,6 @@ def _exclusive(room: Path, guard: Guard) -> Generator[None]:
         guard.wait(0.2)
     with lock:
         yield
-
-
-def _replace_once(
-    room: Path, path: Path, attempt: Attempt, guard: Guard, aside: Path | None
-) -> None:
-    draft, before, done_mark = room / DRAFT, room / "before", room / DONE
-    # Applications may also have changed the schema, but not to that of the draft.
-    if done_mark.exists() or (
-        before.exists()
-        and _version(path) > int(before.read_text())
-        and _schema(path) == _schema(draft)
-    ):
-        attempt.say("the content was replaced already")
-    elif draft.exists():
-        durable.write(before, str(_version(path)))
-        if aside is not None:
-            aside.mkdir(mode=0o700, exist_ok=True)
-        file_copy.replace(draft, path, guard, aside / DRAFT if aside else None)
-    else:
-        raise RestoreDiffers("what was to be restored is gone")
-    durable.touch(done_mark)
-    draft.unlink(missing_ok=True)
 
 
 def _version(path: Path) -> int:

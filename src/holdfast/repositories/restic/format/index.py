@@ -47,7 +47,11 @@ class Index:
         self._packs.append(pack)
         for entry in entries:
             if 3 * self._count >= 2 * self._slots:
-                self._grow()
+                self._slots *= 2
+                self._table = bytearray(4 * self._slots)
+                for known in range(1, self._count + 1):
+                    slot, _ = self._slot(self._key(known))
+                    struct.pack_into("<I", self._table, slot, known)
             slot, row = self._slot(_key(entry.id, entry.type))
             if row == _FREE:
                 self._rows += _ROW.pack(
@@ -68,13 +72,6 @@ class Index:
     def _key(self, row: int) -> bytes:
         end = row * _ROW.size
         return bytes(self._rows[end - _ROW.size : end - _ROW.size + 32] + self._rows[end - 1 : end])
-
-    def _grow(self) -> None:
-        self._slots *= 2
-        self._table = bytearray(4 * self._slots)
-        for row in range(1, self._count + 1):
-            slot, _ = self._slot(self._key(row))
-            struct.pack_into("<I", self._table, slot, row)
 
     def row(self, blob: bytes, kind: BlobType) -> int | None:
         row = self._slot(_key(blob, kind))[1]

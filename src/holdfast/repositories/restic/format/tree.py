@@ -48,7 +48,9 @@ class Node:
         moment = go_json.instant(self.mtime)
         kind = "dir" if self.is_directory else "file" if self.is_file else "symlink"
         document: dict[str, Any] = {"name": go_json.quote(self.name), "type": kind}
-        mode = _go_mode(self.mode)
+        kinds = {stat.S_IFDIR: _GO_DIRECTORY, stat.S_IFLNK: _GO_SYMLINK, stat.S_IFREG: 0}
+        mode = kinds[stat.S_IFMT(self.mode)] | stat.S_IMODE(self.mode) & 0o777
+        mode |= sum(go for unix, go in _GO_BITS.items() if self.mode & unix)
         if mode:
             document["mode"] = mode
         document |= {"mtime": moment, "atime": moment, "ctime": moment, "uid": 0, "gid": 0}
@@ -65,12 +67,6 @@ class Node:
         if self.is_directory:
             document["subtree"] = self.subtree
         return document
-
-
-def _go_mode(mode: int) -> int:
-    kinds = {stat.S_IFDIR: _GO_DIRECTORY, stat.S_IFLNK: _GO_SYMLINK, stat.S_IFREG: 0}
-    extra = sum(go for unix, go in _GO_BITS.items() if mode & unix)
-    return kinds[stat.S_IFMT(mode)] | extra | stat.S_IMODE(mode) & 0o777
 
 
 def dumps(nodes: list[Node]) -> bytes:

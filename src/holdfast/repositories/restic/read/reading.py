@@ -59,21 +59,16 @@ def runs(locations: Iterable[BlobLocation], gap: int = 0) -> Iterator[list[BlobL
     """Yields blobs that one request can fetch: in one pack, with at most `gap` bytes between."""
     run: list[BlobLocation] = []
     for location in locations:
-        if run and not _adjoins(run, location, gap):
-            yield run
-            run = []
+        if run:
+            pack, start, end = extent(run)
+            entry = location.entry
+            is_near = pack == location.pack and 0 <= entry.offset - end <= gap
+            if not is_near or entry.offset + entry.stored - start > _RANGE_BYTES:
+                yield run
+                run = []
         run.append(location)
     if run:
         yield run
-
-
-def _adjoins(run: Sequence[BlobLocation], location: BlobLocation, gap: int) -> bool:
-    pack, start, end = extent(run)
-    return (
-        pack == location.pack
-        and 0 <= location.entry.offset - end <= gap
-        and location.entry.offset + location.entry.stored - start <= _RANGE_BYTES
-    )
 
 
 def prove(repository: Repository, tree: str) -> Totals:

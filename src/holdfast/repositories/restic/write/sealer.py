@@ -98,9 +98,14 @@ class BlobSealer:
         """
         names = [hashlib.sha256(block.data).digest() for block in batch]
         new = [self._claim(block.type, name) for block, name in zip(batch, names, strict=True)]
-        packed = self._compress(
-            [block.data for block, is_new in zip(batch, new, strict=True) if is_new]
-        )
+        plain = [block.data for block, is_new in zip(batch, new, strict=True) if is_new]
+        packed: Iterator[bytes] = iter(())
+        if plain:
+            if not hasattr(self._own, "squeeze"):
+                self._own.squeeze = zstandard.ZstdCompressor(level=self._level)
+            squeeze: zstandard.ZstdCompressor = self._own.squeeze
+            segments = squeeze.multi_compress_to_buffer(plain, threads=1)  # pyright: ignore[reportArgumentType] - bytes or views are what it takes
+            packed = (segments[n].tobytes() for n in range(len(segments)))
         sealed: list[_Sealed] = []
         for block, name, is_new in zip(batch, names, new, strict=True):
             blob = None
@@ -108,12 +113,3 @@ class BlobSealer:
                 blob = Blob(name, block.type, self._key.seal(next(packed)), len(block.data))
             sealed.append((block, name, blob))
         return sealed
-
-    def _compress(self, plain: list[bytes | memoryview]) -> Iterator[bytes]:
-        if not plain:
-            return iter(())
-        if not hasattr(self._own, "squeeze"):
-            self._own.squeeze = zstandard.ZstdCompressor(level=self._level)
-        squeeze: zstandard.ZstdCompressor = self._own.squeeze
-        packed = squeeze.multi_compress_to_buffer(plain, threads=1)  # pyright: ignore[reportArgumentType] - bytes or views are what it takes
-        return (packed[n].tobytes() for n in range(len(packed)))

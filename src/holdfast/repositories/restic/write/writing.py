@@ -125,15 +125,15 @@ class SnapshotWriter:
         return root
 
     def _save(self, directory: _Directory) -> str:
-        body = tree.dumps([self._node(entry) for entry in directory.inside.values()])
+        nodes: list[Node] = []
+        for entry in directory.inside.values():
+            match entry:
+                case _File():
+                    nodes.append(entry.node())
+                case _Directory():
+                    nodes.append(entry.begun.within(self._save(entry)))
+                case Node():
+                    nodes.append(entry)
+        body = tree.dumps(nodes)
         self.packer.save(BlobType.TREE, body, lambda _: None)  # we need the name at once
         return hashlib.sha256(body).hexdigest()
-
-    def _node(self, entry: _Entry) -> Node:
-        match entry:
-            case _File():
-                return entry.node()
-            case _Directory():
-                return entry.begun.within(self._save(entry))
-            case Node():
-                return entry

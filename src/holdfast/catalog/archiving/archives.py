@@ -1,21 +1,13 @@
 """Rows of archived logs. A holder proves its lease in the transaction that adds a row."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Select, and_, delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
 from holdfast.catalog.database.session import ReadSession, WriteSession, database_now
-from holdfast.catalog.schema import (
-    Addon,
-    ArchiveLine,
-    ArchivePiece,
-    ArchiveRow,
-    Backup,
-    Copy,
-)
-from holdfast.contracts.snapshots import LOG_POSITION
-from holdfast.domain.archive.windows import Archive, Base, Head, Line, Piece
+from holdfast.catalog.schema import Addon, ArchiveLine, ArchivePiece, ArchiveRow, Backup
+from holdfast.catalog.storage import copies
 from holdfast.domain.backup import IMPORTED, BackupType
 from holdfast.domain.errors import FencedOff
 from holdfast.domain.operation import OVER, Status
@@ -130,8 +122,24 @@ def end_lines(session: WriteSession, archive_pk: int, reason: str, now: int) -> 
 
 
 def stored_end(session: ReadSession, line_pk: int) -> int | None:
-    """Where the stored bytes of a line end; None: nothing is stored."""
-    return session.scalar(select(func.max(ArchivePiece.end)).where(ArchivePiece.line_pk == line_pk))
+    """Where the stored bytes of a line end, removed ones included; None: nothing was stored."""
+    stored = select(func.max(ArchivePiece.end)).where(ArchivePiece.line_pk == line_pk)
+    removed = session.scalar(select(ArchiveLine.removed).where(ArchiveLine.pk == line_pk))
+    return max(session.scalar(stored) or 0, removed or 0) or None
+
+
+def marks_due(session: ReadSession, archive_pk: int) -> list[int]:
+    """When the marked parts of an archive's lines are to be given up."""
+    rows = select(ArchiveLine.due).where(
+        ArchiveLine.archive_pk == archive_pk, ArchiveLine.due.is_not(None)
+    )
+    return [due for due in session.scalars(rows) if due is not None]
+
+
+def lost_since(session: ReadSession, line_pk: int) -> int | None:
+    """When a piece of a line was last found to be lost; None: none is."""
+    lost = select(func.max(ArchivePiece.lost)).where(ArchivePiece.line_pk == line_pk)
+    return session.scalar(lost)
 
 
 def pieces_from(session: ReadSession, line_pk: int, start: int) -> list[ArchivePiece]:
@@ -154,75 +162,12 @@ def replace_with(session: WriteSession, piece: ArchivePiece) -> None:
     session.flush()
 
 
-def facts(session: ReadSession, archive: ArchiveRow) -> Archive:
-    """What the rules of windows need to know."""
-    rows = lines(session, archive.pk)
-    stored = session.execute(
-        select(ArchivePiece.line_pk, ArchivePiece.start, ArchivePiece.end, ArchivePiece.clock)
-        .join(ArchiveLine, ArchiveLine.pk == ArchivePiece.line_pk)
-        .where(ArchiveLine.archive_pk == archive.pk)
-    )
-    return Archive(
-        [
-            Line(
-                row.pk, row.root, row.parent_pk, row.forked, row.needs, row.begins, row.ended or ""
-            )
-            for row in rows
-        ],
-        [Piece(*row) for row in stored],
-        [
-            Head(row.pk, row.head, row.head_clock)
-            for row in rows
-            if row.head is not None and row.head_clock is not None
-        ],
-        bases(session, archive, rows),
-    )
-
-
-def bases(session: ReadSession, archive: ArchiveRow, rows: Sequence[ArchiveLine]) -> list[Base]:
-    """Good snapshots of the addon that belong to an archived line.
-
-    One that was ordered before its root began may be of a history that nothing connects with it.
-    """
-    snapshots = session.execute(
-        select(Backup.pk, Backup.evidence, Backup.created).where(
-            Backup.addon_pk == archive.addon_pk,
-            Backup.type == BackupType.SNAPSHOT,
-            Backup.status == Status.COMPLETED,
-            Backup.deleted.is_(None),
-            Backup.source.not_in(IMPORTED),
-            Backup.pk.in_(_with_good_copies(archive.addon_pk)),
-        )
-    )
-    roots = {row.root: row.since for row in reversed(rows)}
-    matched: list[Base] = []
-    for backup_pk, evidence, created in snapshots:
-        position = (evidence or {}).get("facts", {}).get(LOG_POSITION)
-        if position is None:
-            continue
-        for row in rows:
-            same = (row.source, row.name) == (position["source"], position["line"])
-            if same and created >= roots[row.root]:
-                end = int(position["end"])
-                needs = end - end % row.segment
-                matched.append(Base(backup_pk, row.pk, needs, end, int(position["instant"])))
-    return matched
-
-
-def _with_good_copies(addon_pk: int) -> Select[int]:
-    return select(Copy.backup_pk).where(
-        Copy.addon_pk == addon_pk,
-        and_(Copy.gone.is_(None), Copy.lost.is_(None), Copy.objects.is_not(None)),
-        Copy.status == Status.COMPLETED,
-    )
-
-
 def is_base_coming(
     session: ReadSession, addon_pk: int, since: int, *, is_good: bool = False
 ) -> bool:
     """Whether a snapshot that was ordered since then is good, waits, or is being taken; with
     `is_good` only whether one is good."""
-    good = and_(Backup.status == Status.COMPLETED, Backup.pk.in_(_with_good_copies(addon_pk)))
+    good = and_(Backup.status == Status.COMPLETED, Backup.pk.in_(copies.with_good_one(addon_pk)))
     rows = select(Backup.pk).where(
         Backup.addon_pk == addon_pk,
         Backup.type == BackupType.SNAPSHOT,

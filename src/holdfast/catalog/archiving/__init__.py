@@ -1,0 +1,1 @@
+"""Rows of archived logs: leases and lines, and what is removed."""
