@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.domain.alarms.messages import Event, message_of
 from holdfast.domain.alarms.delivery import gives_up, retry_ms
+from holdfast.domain.alarms.messages import Event, message_of
 from holdfast.domain.alarms.rules import (
     RULES,
     Digest,
