@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.domain.alarms.delivery import gives_up, retry_ms
 from holdfast.domain.alarms.messages import Event, message_of
 from holdfast.domain.alarms.rules import (
     RULES,
@@ -17,11 +18,9 @@ from holdfast.domain.alarms.rules import (
     cause_of,
     changes,
     disk_problem,
-    gives_up,
     is_young,
     next_digest,
     pace,
-    retry_ms,
     symptoms_of_addon,
 )
 from holdfast.domain.protection import Facts, Objective

@@ -9,8 +9,9 @@ from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import ChannelRow, Project
 from holdfast.domain.access import Caller
+from holdfast.domain.alarms.delivery import FAILING_AFTER
 from holdfast.domain.alarms.messages import HEARTBEAT
-from holdfast.domain.alarms.rules import FAILING_AFTER, Filters, Severity
+from holdfast.domain.alarms.rules import Filters, Severity
 from holdfast.kit.seal import Sealer, Secret
 
 

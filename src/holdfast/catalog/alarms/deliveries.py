@@ -12,8 +12,9 @@ from sqlalchemy import CursorResult, Update, and_, delete, func, or_, select, up
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession, WriteSession, database_now
 from holdfast.catalog.schema import AttemptRow, ChannelRow, DeliveryRow
+from holdfast.domain.alarms.delivery import gives_up, retry_ms
 from holdfast.domain.alarms.messages import Event
-from holdfast.domain.alarms.rules import GATHER_MS, gives_up, retry_ms
+from holdfast.domain.alarms.rules import GATHER_MS
 from holdfast.domain.units import HOUR_MS
 from holdfast.kit import ids
 
