@@ -4,6 +4,7 @@ The archive here is a plain directory, filled as the manual says, by a command t
 overwrite; what is restored from it at the end is restored by PostgreSQL alone.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -27,7 +28,9 @@ ROWS = "INSERT INTO kept SELECT %s, md5(g::text) FROM generate_series(1, 500) g"
 
 @dataclass
 class Archive:
-    """A server with `archive_command`; every file of WAL that it or a successor gives is kept."""
+    """A server with `archive_command`; every file of WAL that it or a successor gives is kept.
+
+    `came` holds the digest of each: a server that served other tests may have gigabytes of them."""
 
     server: PostgresServer
     directory: Path
@@ -60,7 +63,10 @@ class Archive:
 
     def require_kept(self) -> None:
         """What was there is there still, byte for byte, and nothing waits in vain."""
-        found = {path.name: path.read_bytes() for path in self.directory.iterdir()}
+        found: dict[str, bytes] = {}
+        for path in self.directory.iterdir():
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").digest()
         assert {name: found.get(name) for name in self.came} == self.came
         self.came = found
 
