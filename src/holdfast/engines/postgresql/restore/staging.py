@@ -324,17 +324,9 @@ class Staging:
         last."""
         database_name.undisguise(session)
         session.execute("SET synchronous_commit = on")  # a role may have a weaker setting
-        recorded = placement.facts
-        if recorded is not None:
-            if session.info.parameter_status("is_superuser") == "off":
-                allowed = settable_settings(session)
-                names = properties.setting_names(recorded)
-                for name in sorted(names - allowed):
-                    self._attempt.say(
-                        f"left out, for only a superuser may set it: {name} of {placement.staged}"
-                    )
-                recorded = properties.with_settings(recorded, names & allowed)
-            self._apply(session, properties.settings(placement.staged, recorded), placement)
+        if placement.facts is not None:
+            own = self._settings(session, placement.staged, placement.facts)
+            self._apply(session, own, placement)
         for statement in properties.final_statements(placement.staged, placement.facts):
             session.execute(statement)
 
@@ -345,3 +337,13 @@ class Staging:
         self._properties += execute_each(
             session, statements, self._attempt.say, placement.name, placement.staged
         )
+
+    def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:
+        """The settings that this session may make."""
+        if session.info.parameter_status("is_superuser") == "off":
+            allowed = settable_settings(session)
+            names = properties.setting_names(recorded)
+            for name in sorted(names - allowed):
+                self._attempt.say(f"left out, for only a superuser may set it: {name} of {staged}")
+            recorded = properties.with_settings(recorded, names & allowed)
+        return properties.settings(staged, recorded)
