@@ -87,6 +87,37 @@ def test_functions_take_few_arguments() -> None:
     assert crowded == []
 
 
+def test_private_methods_are_called_by_their_class_or_its_bases() -> None:
+    """An override of a method that its base has no longer does nothing, and nothing says so."""
+    classes: dict[str, list[tuple[Path, ast.ClassDef]]] = {}
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                classes.setdefault(node.name, []).append((path, node))
+    named = {
+        path: {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        for path, tree in TREES.items()
+    }
+
+    def files(path: Path, node: ast.ClassDef) -> set[Path]:
+        bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+        above = [known for base in bases for known in classes.get(base, ()) if known[1] is not node]
+        return {path}.union(*(files(*known) for known in above))
+
+    dead = [
+        f"{name_of(path, node)}.{method.name}"
+        for alike in classes.values()
+        for path, node in alike
+        for method in node.body
+        if isinstance(method, Function)
+        and method.name.startswith("_")
+        and not method.name.startswith("__")
+        and not method.decorator_list  # validators are called by their model
+        and not any(method.name in named[file] for file in files(path, node))
+    ]
+    assert dead == []
+
+
 def test_protocols_are_narrow() -> None:
     wide = []
     for path, tree in TREES.items():
