@@ -1,7 +1,8 @@
 """Restored copies begin timelines of their own: an archive of WAL holds one history under a name.
 
-The archive here is a plain directory, filled as the manual says, by a command that refuses to
-overwrite; what is restored from it at the end is restored by PostgreSQL alone.
+The archive here is a plain directory, filled by a command that refuses to overwrite, as the manual
+says, and whose files are seen whole or not at all; what is restored from it at the end is restored
+by PostgreSQL alone.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from holdfast.engines.postgresql.client import tools
 from holdfast.engines.postgresql.physical import timelines
 from holdfast.kit.processes.process import Command, require_success, run
 
+PART = ".part"
 ROWS = "INSERT INTO kept SELECT %s, md5(g::text) FROM generate_series(1, 500) g"
 
 
@@ -37,7 +39,8 @@ class Archive:
     came: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     def begin(self) -> None:
-        command = f"test ! -f {self.directory}/%f && cp %p {self.directory}/%f"
+        target = f"{self.directory}/%f"
+        command = f"test ! -f {target} && cp %p {target}{PART} && mv {target}{PART} {target}"
         self.server.execute("ALTER SYSTEM SET archive_mode = on")
         self.server.execute(f"ALTER SYSTEM SET archive_command = '{command}'")
         self.restart()
@@ -65,6 +68,8 @@ class Archive:
         """What was there is there still, byte for byte, and nothing waits in vain."""
         found: dict[str, bytes] = {}
         for path in self.directory.iterdir():
+            if path.suffix == PART:  # half copied
+                continue
             with path.open("rb") as file:
                 found[path.name] = hashlib.file_digest(file, "sha256").digest()
         assert {name: found.get(name) for name in self.came} == self.came
