@@ -45,9 +45,9 @@ def plan(
         plans = list(client.retention.plan(project, addon))
         held = None if session.printer.machine else client.retention.held()
     if going:
-        for number, whole in enumerate(plans):
-            copies = [copy for copy in whole.copies if copy.deletes_at]
-            plans[number] = whole.model_copy(update={"copies": copies})
+        for number, addon_plan in enumerate(plans):
+            copies = [copy for copy in addon_plan.copies if copy.deletes_at]
+            plans[number] = addon_plan.model_copy(update={"copies": copies})
     if held is None:
         session.printer.rows([plan for plan in plans if plan.copies or not going], {})
         return

@@ -62,10 +62,10 @@ class Waiter:
                 if is_over(state):
                     return state
             if timeout is not None:
-                left = timeout - (self._clock.monotonic() - self._began)
-                if left <= 0:
+                remaining = timeout - (self._clock.monotonic() - self._began)
+                if remaining <= 0:
                     raise TimedOut(f"not over after {timeout:g} seconds; it goes on without us")
-                pause = min(pause, left)
+                pause = min(pause, remaining)
             yield Pause(pause)
             interval = min(interval * 1.5, self._patience.longest)
 

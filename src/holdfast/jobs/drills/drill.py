@@ -68,10 +68,10 @@ def run(job: Job, record: DrillRecord) -> DrillRecord:
     trial = Trial(job, backup, plan, assertions)
     with _judged(trial), ExitStack() as stack:
         with _limited(job):
-            made = stack.enter_context(restored(trial))
-            judging.check_data(trial, made)
-            judging.compare_content(trial, made)
-            judging.ask_assertions(trial, made)
+            restored_copy = stack.enter_context(restored(trial))
+            judging.check_data(trial, restored_copy)
+            judging.compare_content(trial, restored_copy)
+            judging.ask_assertions(trial, restored_copy)
             with job.tools.catalog.read() as session:
                 limit = drills.restore_limit_ms(session, job.addon)
                 size_now = drills.newest_size(session, job.addon.pk)
@@ -80,7 +80,7 @@ def run(job: Job, record: DrillRecord) -> DrillRecord:
             if finding is not None:
                 trial.add(finding)
             trial.times["predicted"] = drill.predicted_ms(took, trial.backup.size, size_now)
-        _keep(trial, made)
+        _keep(trial, restored_copy)
     return record.model_copy(update=_result(trial))
 
 
@@ -120,7 +120,7 @@ def _limited(job: Job) -> Generator[None]:
         timer.cancel()
 
 
-def _keep(trial: Trial, made: Restored) -> None:
+def _keep(trial: Trial, restored_copy: Restored) -> None:
     """Keeps the restored server for people and scripts to look at, as long as was asked."""
     job = trial.job
     result = _result(trial)
@@ -131,13 +131,13 @@ def _keep(trial: Trial, made: Restored) -> None:
         minutes, drill_id = row.keep_minutes, row.id
     if not minutes:
         return
-    sealed = job.tools.sealer.seal(made.login.password, drills.context(drill_id))
+    sealed = job.tools.sealer.seal(restored_copy.login.password, drills.context(drill_id))
     until = job.tools.clock.now() + minutes * MINUTE_MS
 
     def show(session: WriteSession) -> None:
         row = drills.get(session, drill_pk)
         drills.put_result(row, result)
-        row.connection, row.sealed_password = made.connection(), sealed
+        row.connection, row.sealed_password = restored_copy.connection(), sealed
         row.kept_until = row.kept_until or until
 
     job.change(show)

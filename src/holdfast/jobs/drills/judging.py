@@ -16,22 +16,22 @@ from holdfast.jobs.dumps import stored_dump
 _CHUNK_BYTES = 1 << 20
 
 
-def check_data(trial: Trial, made: Restored) -> None:
+def check_data(trial: Trial, restored: Restored) -> None:
     """Runs every check of its own that the server has."""
-    if not isinstance(made.engine, SelfChecking):
+    if not isinstance(restored.engine, SelfChecking):
         return
     with trial.timed("checks"):
-        trial.add_checks(*made.engine.check_data(made.address, trial.job.guard))
+        trial.add_checks(*restored.engine.check_data(restored.address, trial.job.guard))
 
 
-def compare_content(trial: Trial, made: Restored) -> None:
+def compare_content(trial: Trial, restored: Restored) -> None:
     """Dumps the restored data again and compares it, table by table, with what the backup holds.
 
     An independent path: the restore wrote with the loader, this reads with the dumper, and the two
     texts are compared without the manifest. Of snapshots every block was compared on its way, and
     imported files were written by other tools.
     """
-    engine = made.engine
+    engine = restored.engine
     if not trial.plan.compare_content or trial.backup.type == BackupType.SNAPSHOT:
         return
     if trial.backup.source in FILES:
@@ -40,7 +40,7 @@ def compare_content(trial: Trial, made: Restored) -> None:
         return
     with trial.timed("content"):
         try:
-            contents = _contents(trial, made, engine)
+            contents = _contents(trial, restored, engine)
         except NotSupported as error:  # says so of some formats only when it sees them
             trial.job.say(f"the content is not compared: {error.message}")
             return
@@ -57,7 +57,9 @@ _ContentPair = tuple[dict[str, Content], dict[str, Content]]
 """The content of the backup, and that of the restored server."""
 
 
-def _contents(trial: Trial, made: Restored, engine: ContentReadable) -> Mapping[str, _ContentPair]:
+def _contents(
+    trial: Trial, restored: Restored, engine: ContentReadable
+) -> Mapping[str, _ContentPair]:
     """Reads both contents of each database that is in either."""
     job, pairs = trial.job, defaultdict[str, _ContentPair](lambda: ({}, {}))
     source_of_backup = stored_dump.source_of(job, trial.backup)
@@ -67,7 +69,7 @@ def _contents(trial: Trial, made: Restored, engine: ContentReadable) -> Mapping[
         of_backup, _ = pairs[member.database or ""]
         of_backup.update(engine.content(member, fetch(member.name)))
     attempt = attempt_of(trial)
-    with engine.dump(made.address, EVERYTHING, attempt, job.guard) as session:
+    with engine.dump(restored.address, EVERYTHING, attempt, job.guard) as session:
         for member in session.members:
             source = session.open(member)
             try:
@@ -86,15 +88,15 @@ def _read(read: Callable[[int], bytes], moved: Callable[[int], None]) -> Iterato
         yield chunk
 
 
-def ask_assertions(trial: Trial, made: Restored) -> None:
+def ask_assertions(trial: Trial, restored: Restored) -> None:
     """Asks what the addon's owner wants to be true."""
     if not trial.assertions:
         return
-    if not isinstance(made.engine, Assertable):
-        trial.add_inconclusive("assertions", f"{made.engine.title} answers none")
+    if not isinstance(restored.engine, Assertable):
+        trial.add_inconclusive("assertions", f"{restored.engine.title} answers none")
         return
     with trial.timed("assertions"):
         for assertion in trial.assertions:
-            check = made.engine.assert_true(made.address, assertion, trial.job.guard)
+            check = restored.engine.assert_true(restored.address, assertion, trial.job.guard)
             verdict = Verdict.PASSED if check.passed else Verdict.FAILED
             trial.add(Finding(f"assertion {assertion.name}", verdict, check.found))

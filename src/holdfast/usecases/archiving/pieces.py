@@ -30,7 +30,7 @@ def compare(tools: Toolbox, layout: Layout, archive_pk: int) -> None:
     sizes: dict[str, int] = {}
     for line in lines:
         listed = {stat.key: stat.size for stat in layout.objects(line)}
-        whole = {
+        segments = {
             piece.start
             for row, piece in rows
             if row.pk == line.pk
@@ -40,7 +40,7 @@ def compare(tools: Toolbox, layout: Layout, archive_pk: int) -> None:
         }
         for key in listed:
             start, end, is_whole = layout.span_of(line, key) or (0, line.removed + 1, True)
-            is_replaced = not is_whole and start - start % line.segment in whole
+            is_replaced = not is_whole and start - start % line.segment in segments
             if is_replaced or end <= line.removed:
                 # Nothing ever needs it again: rows say so, and both stay true.
                 layout.store.delete(key)
@@ -103,10 +103,10 @@ def sweep(tools: Toolbox, layout: Layout, archive_pk: int) -> bool:
         session.expunge_all()
     for line, piece in batch:
         layout.store.delete(layout.key_of(line, piece))
-    left: set[str] = set()
+    present: set[str] = set()
     for line in {line.pk: line for line, _ in batch}.values():
-        left.update(stat.key for stat in layout.objects(line))
-    gone = [piece for line, piece in batch if layout.key_of(line, piece) not in left]
+        present.update(stat.key for stat in layout.objects(line))
+    gone = [piece for line, piece in batch if layout.key_of(line, piece) not in present]
     with tools.catalog.write() as session:
         removals.forget(session, gone)
         if not batch:

@@ -314,9 +314,9 @@ class Receiver:
             if vitals is not None:
                 self._move_head(session, line, vitals)
 
-        whole = piece.whole
+        is_full = piece.whole
         self._prove(write)
-        if whole:
+        if is_full:
             self._layout.remove_parts(line, start)
         return end
 

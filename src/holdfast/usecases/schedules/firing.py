@@ -76,8 +76,8 @@ def fire(
             by_addon.setdefault(row.addon_pk, []).append(obligation)
     causes: list[_Cause] = []
     for addon_pk, dues in by_addon.items():
-        runs, others = decide(dues, now, window)
-        session.add_all(occurrences.row(other, now) for other in others)
+        runs, unfired = decide(dues, now, window)
+        session.add_all(occurrences.row(decision, now) for decision in unfired)
         for run in runs:
             causing = [rows[decision.key] for decision in run.fired]
             causes.append(_Cause(*owners[addon_pk], run, causing))

@@ -40,12 +40,12 @@ class KeptAccounts:
 
     def keep(self, kind: str, documents: Iterator[bytes]) -> None:
         """Adds documents of `system.users` or `system.roles`; others are passed over."""
-        kept = {"system.users": self._users, "system.roles": self._roles}.get(kind)
-        if kept is not None:
+        collection = {"system.users": self._users, "system.roles": self._roles}.get(kind)
+        if collection is not None:
             entries: list[tuple[Key, bytes]] = [
                 (str(decoded(document)["_id"]), document) for document in documents
             ]
-            kept.save(entries)
+            collection.save(entries)
 
     def accounts(self, say: Say) -> Accounts:
         """RestoreDiffers if they are not as they were kept."""

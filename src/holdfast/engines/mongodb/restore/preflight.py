@@ -121,8 +121,8 @@ def check_space(case: Case) -> Iterator[str]:
 def series(version: str) -> tuple[int, ...]:
     """The first two numbers of a version; empty if it has none."""
     parts = version.split(".")[:2]
-    known = all(part.isdecimal() and len(part) <= _MAX_DIGITS for part in parts)
-    return tuple(map(int, parts)) if known else ()
+    is_number = all(part.isdecimal() and len(part) <= _MAX_DIGITS for part in parts)
+    return tuple(map(int, parts)) if is_number else ()
 
 
 CHECKS = (check_version, check_primary, check_names, check_privileges, check_space)

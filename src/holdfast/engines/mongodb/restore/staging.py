@@ -111,14 +111,14 @@ class Staging:
 
     def stage_accounts(self, connection: Connection, plain: Iterator[bytes]) -> None:
         """Keeps users and roles beside those of the server, and names those that will change."""
-        kept = KeptAccounts(
+        staged = KeptAccounts(
             connection, staging_names.stage_prefix(self._attempt), self._attempt.sealer
         )
         for run in Reader(plain).runs():
             if run.namespace[0] == HOME:
-                kept.keep(run.namespace[1], run.documents())
+                staged.keep(run.namespace[1], run.documents())
         say = self._attempt.say
-        accounts.announce(accounts.plan(connection, self._address, kept.accounts(say), say), say)
+        accounts.announce(accounts.plan(connection, self._address, staged.accounts(say), say), say)
 
     def load_member(
         self, connection: Connection, member: Member, fetch: Fetch, first: int

@@ -118,7 +118,7 @@ def settle_stop(
 
 def _stop_after(listed: Sequence[Commit], is_kept: Sequence[bool]) -> Stop:
     """Right after the last commit that is to be kept, by position."""
-    before = [number for number, kept in enumerate(is_kept) if kept]
+    before = [number for number, stays in enumerate(is_kept) if stays]
     if not before:  # not one commit between the base and the target
         return Stop(None, inclusive=True, last=None, next=listed[0] if listed else None)
     number = before[-1]

@@ -49,9 +49,9 @@ class Index:
             if 3 * self._count >= 2 * self._slots:
                 self._slots *= 2
                 self._table = bytearray(4 * self._slots)
-                for known in range(1, self._count + 1):
-                    slot, _ = self._slot(self._key(known))
-                    struct.pack_into("<I", self._table, slot, known)
+                for row in range(1, self._count + 1):
+                    slot, _ = self._slot(self._key(row))
+                    struct.pack_into("<I", self._table, slot, row)
             slot, row = self._slot(_key(entry.id, entry.type))
             if row == _FREE:
                 self._rows += _ROW.pack(
