@@ -18,6 +18,7 @@ from holdfast.catalog.schema import Addon, ArchiveRow
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import Failure, FencedOff, Interrupted, LogRemoved
 from holdfast.domain.units import DAY_MS
+from holdfast.kit.backoff import GrowingPauses
 from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.archiving import archives as verbs
 from holdfast.usecases.archiving.receiver import OtherHistory, Receiver
@@ -61,7 +62,9 @@ class Archivist:
         self._dead_ms = round(dead * 1000)
         self._hangs_after = max(dead, _CONNECT_SECONDS)
         self._serving: dict[int, _Serving] = {}
-        self._pauses: dict[int, tuple[float, float]] = {}
+        self._pauses = GrowingPauses[int](
+            tools.clock.monotonic, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS
+        )
         self._bases: dict[int, float] = {}
 
     def round(self) -> None:
@@ -84,7 +87,7 @@ class Archivist:
         if serving is None and not living:
             self._release(archive, addon)
         elif serving is None:
-            if runs and self._is_due(archive.pk):
+            if runs and self._pauses.is_due(archive.pk):
                 self._begin(archive, addon)
         elif not living:
             serving.guard.stop(Interrupted("it is archived no more"))
@@ -102,9 +105,6 @@ class Archivist:
             serving.guard.stop(Interrupted("the worker is stopping"))
         for serving in self._serving.values():
             serving.thread.join(max(0.0, deadline - self._tools.clock.monotonic()))
-
-    def _is_due(self, pk: int) -> bool:
-        return self._tools.clock.monotonic() >= self._pauses.get(pk, (0.0, 0.0))[0]
 
     def _begin(self, archive: ArchiveRow, addon: Addon) -> None:
         with self._tools.catalog.write() as session:
@@ -143,27 +143,22 @@ class Archivist:
             with engine.follow(address, archive.slot, guard) as following:
                 Receiver(self._tools, archive, addon, layout, lease, tick).run(following)
         except (FencedOff, Interrupted):
-            self._pauses.pop(archive.pk, None)
+            self._pauses.forget(archive.pk)
         except (LogRemoved, OtherHistory) as error:
             reason = error.message
-            self._pauses.pop(archive.pk, None)
+            self._pauses.forget(archive.pk)
         except Failure as error:
             reason = error.message
-            self._pause(archive.pk)
+            self._pauses.postpone(archive.pk)
         except CatalogAway as error:
             log.warning("the catalogue is away", extra={"error": str(error.orig)})
-            self._pause(archive.pk)
+            self._pauses.postpone(archive.pk)
         except Exception as error:
             reason = f"internal error: {type(error).__name__}"
             log.exception("archiving failed in an unknown way", extra={"addon": addon.id})
-            self._pause(archive.pk)
+            self._pauses.postpone(archive.pk)
         finally:
             self._leave(lease, reason)
-
-    def _pause(self, pk: int) -> None:
-        _, before = self._pauses.get(pk, (0.0, _FIRST_PAUSE_SECONDS / 2))
-        pause = min(2 * before, _LONGEST_PAUSE_SECONDS)
-        self._pauses[pk] = self._tools.clock.monotonic() + pause, pause
 
     def _leave(self, lease: Lease, reason: str) -> None:
         try:
@@ -194,7 +189,7 @@ class Archivist:
 
     def _release(self, archive: ArchiveRow, addon: Addon) -> None:
         """Lets the server go. A server that is gone keeps nothing for us."""
-        if not self._is_due(archive.pk):
+        if not self._pauses.is_due(archive.pk):
             return
         with self._tools.catalog.write() as session:
             fence = archives.take(session, archive.pk, self._worker, self._dead_ms)
@@ -206,7 +201,7 @@ class Archivist:
                 engine = verbs.require_followable(self._tools.engines(addon.kind))
                 engine.release(addons.working_address(addon, self._tools.sealer), archive.slot)
         except Failure as error:
-            self._pause(archive.pk)
+            self._pauses.postpone(archive.pk)
             state, reason = (
                 archives.WAITING,
                 (
