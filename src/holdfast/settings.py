@@ -67,7 +67,9 @@ class Settings(BaseSettings):
     )
     tools_dir: str = Field("", description="client tools; empty: tools in data_dir")
     sqlite_roots: str = Field(
-        "", description="directories of SQLite files, with colons between; empty: none"
+        "",
+        description="directories of SQLite files, with colons between; empty: none but the sample"
+        " that set-up makes",
     )
     certificate_roots: str = Field(
         "",
