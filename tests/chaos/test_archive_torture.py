@@ -340,7 +340,7 @@ def test_some_faults_and_any_instant_is_exact(torture: Torture) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(10))
 def test_many_faults_and_any_instant_is_exact(torture: Torture, part: int) -> None:
-    """200 faults and 50 targets in ten parts, each with servers of its own."""
+    """200 faults and 60 targets in ten parts, each with servers of its own."""
     inflict(torture, [torture.chance.choice(FAULTS) for _ in range(20)])
     require_targets(torture, 3)
     rows = go_on(torture)

@@ -39,7 +39,14 @@ _SMALLEST_RECORD_BYTES = 24
 def commits(tools_dir: Path, version: str, log: Log) -> list[Commit]:
     """Every commit in the log, in the order in which it is replayed."""
     chosen = tools.server(tools_dir, version)
-    return [commit for leg in log.legs for commit in _commits_of(chosen, log, *leg)]
+    listed: list[Commit] = []
+    reached = 0
+    for line, start, end in log.legs:
+        # A line's first segment holds the end of its parent's log once more.
+        if (begin := max(start, reached)) < end:
+            listed += _commits_of(chosen, log, line, begin, end)
+        reached = end
+    return listed
 
 
 def _commits_of(chosen: ToolSet, log: Log, line: str, start: int, end: int) -> Iterator[Commit]:
