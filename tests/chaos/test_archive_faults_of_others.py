@@ -177,11 +177,13 @@ def test_barman_1035_the_old_timeline_is_read_to_its_end(archiving: Archiving) -
     ended = archiving.catalogue("SELECT ended FROM archive_lines WHERE until IS NOT NULL")
     assert ended == [("",)]  # the log went on in the new timeline without a gap in its bytes
     # No instant, for nothing proves what the old primary acknowledged besides; but all positions.
-    for target in ({"beforeTransaction": deletion}, {"targetPosition": position}):
-        report = archiving.recover_to(**target)["report"]
-        assert report["firstLeftOut"]["transaction"] == deletion
-        assert archiving.numbers() == [(1, 100, 100)]
-        archiving.await_window()
+    report = archiving.recover_to(beforeTransaction=deletion)["report"]
+    assert report["firstLeftOut"]["transaction"] == deletion
+    assert archiving.numbers() == [(1, 100, 100)]
+    archiving.await_window()
+    archiving.recover_to(targetPosition=position)
+    assert archiving.numbers() == [(1, 100, 100)]
+    archiving.await_window()
     roots = archiving.catalogue("SELECT count(DISTINCT root) FROM archive_lines")
     assert roots == [(1,)]  # what was restored goes on where it was left
 
