@@ -16,6 +16,7 @@ from fixtures.installation import Installation, installation_home
 from fixtures.own_server import controls
 from holdfast.domain.archive import windows
 
+pytestmark = pytest.mark.slow
 _SEGMENT = 1 << 20
 
 
@@ -133,7 +134,6 @@ def test_databasus_680_resumes_where_the_server_still_has_its_log(archiving: Arc
     assert archiving.shown()["gaps"] == gaps
 
 
-@pytest.mark.slow
 def test_pgbackrest_2629_nothing_passes_a_segment_that_cannot_be_stored(
     archiving: Archiving,
 ) -> None:
@@ -156,7 +156,6 @@ def test_pgbackrest_2629_nothing_passes_a_segment_that_cannot_be_stored(
     assert archiving.shown()["gaps"] == gaps
 
 
-@pytest.mark.slow
 def test_barman_1035_the_old_timeline_is_read_to_its_end(archiving: Archiving) -> None:
     """barman#1035: after a switchover the receiver stays at the old timeline for ever, and its slot
     holds the new primary's log back."""
@@ -188,7 +187,6 @@ def test_barman_1035_the_old_timeline_is_read_to_its_end(archiving: Archiving) -
     assert roots == [(1,)]  # what was restored goes on where it was left
 
 
-@pytest.mark.slow
 def test_plugin_barman_cloud_842_goes_on_after_a_failover(archiving: Archiving) -> None:
     """plugin-barman-cloud#842: the new primary finds the archive of the old one and stores nothing
     until a person helps; base backups fail, too."""
@@ -216,7 +214,6 @@ def test_plugin_barman_cloud_842_goes_on_after_a_failover(archiving: Archiving) 
     assert archiving.numbers() == [(1, 10, 10)]
 
 
-@pytest.mark.slow
 def test_cloudnative_pg_11219_a_history_is_stored_before_its_timeline(
     archiving: Archiving,
 ) -> None:

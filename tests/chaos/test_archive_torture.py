@@ -148,6 +148,7 @@ def lose_slot(torture: Torture) -> None:
     """All workers are away for longer than the server keeps its log: that has to be a gap."""
     for worker in torture.fleet.workers:
         worker.kill()
+    torture.pair.remove_standby()  # which has no slot, and would be left behind
     run = torture.pair.own.database.run
     run("ALTER SYSTEM SET max_slot_wal_keep_size = '2MB'")
     run("ALTER SYSTEM SET wal_keep_size = 0")
@@ -159,6 +160,7 @@ def lose_slot(torture: Torture) -> None:
     run("ALTER SYSTEM RESET max_slot_wal_keep_size")
     run("ALTER SYSTEM RESET wal_keep_size")
     run("SELECT pg_reload_conf()")
+    torture.pair.add_standby()
 
 
 def switch_segment(torture: Torture) -> None:
@@ -330,9 +332,9 @@ def torture(debian_postgres: Database, s3_server: S3Server) -> Iterator[Torture]
 
 
 def test_some_faults_and_any_instant_is_exact(torture: Torture) -> None:
-    """A worker that loses its lease, a crash, a failover and a store that is away."""
-    inflict(torture, [freeze_receiver, crash_server, fail_over, cut_store])
-    require_targets(torture, 2)
+    """A worker that loses its lease, a failover and a store that is away."""
+    inflict(torture, [freeze_receiver, fail_over, cut_store])
+    require_targets(torture, 1)
     rows = go_on(torture)
     require_transaction(torture, torture.chance.choice(rows), inclusive=False)
 
