@@ -231,7 +231,8 @@ class Receiver:
         data, size = arrival.data, segment.line.segment
         while data:
             room = size - len(segment.data)
-            segment.data += data[:room]
+            # A slice would be a copy more of all that a server writes.
+            segment.data += data if len(data) <= room else data[:room]
             data = data[room:]
             self._compare(segment)
             if len(segment.data) == size:
@@ -280,7 +281,9 @@ class Receiver:
         line = segment.line
         is_full = len(segment.data) == line.segment
         start = segment.start if is_full else segment.cut
-        plain = bytes(segment.data[start - segment.start : end - segment.start])
+        # Nothing is added to a full segment any more, so it is not copied.
+        received = memoryview(segment.data)
+        plain = received if is_full else bytes(received[start - segment.start :])
         piece = ArchivePiece(
             line_pk=line.pk,
             start=start,
@@ -294,7 +297,11 @@ class Receiver:
         self._storer.put(len(plain), lambda: self._put(line, piece, plain, vitals))
 
     def _put(
-        self, line: ArchiveLine, piece: ArchivePiece, plain: bytes, vitals: Vitals | None
+        self,
+        line: ArchiveLine,
+        piece: ArchivePiece,
+        plain: bytes | memoryview,
+        vitals: Vitals | None,
     ) -> int:
         """Object first, then its row; returns up to where all is stored."""
         sealed = age.seal(plain, self._archive.recipient)
