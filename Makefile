@@ -6,7 +6,7 @@ SEEDS ?=
 ONLY ?=
 KEEP ?=
 
-.PHONY: demo screenshots test test-slow test-wild check bench-dump bench-engines bench-snapshot bench-snapshots bench-api bench-drills bench-metrics bench-schedules bench-web
+.PHONY: demo screenshots test test-slow test-wild check bench-dump bench-engines bench-snapshot bench-snapshots bench-api bench-drills bench-metrics bench-pitr bench-schedules bench-web
 
 demo:
 	@$(PYTHON) tools/dev.py demo $(if $(SIZE),--size $(SIZE)) $(if $(KEEP),--keep)
@@ -14,7 +14,7 @@ demo:
 test-wild:
 	@$(PYTHON) tools/dev.py test-wild $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only "$(ONLY)")
 
-screenshots test test-slow check bench-dump bench-engines bench-snapshots bench-api bench-drills bench-metrics bench-schedules bench-web:
+screenshots test test-slow check bench-dump bench-engines bench-snapshots bench-api bench-drills bench-metrics bench-pitr bench-schedules bench-web:
 	@$(PYTHON) tools/dev.py $@
 
 bench-snapshot: bench-snapshots

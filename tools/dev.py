@@ -230,6 +230,13 @@ def bench_web(extra: list[str]) -> int:
     return run(str(BIN / "python"), "-m", "benchmarks.web", *extra)
 
 
+def bench_pitr(extra: list[str]) -> int:
+    others = [(f"{name}, to compare with", name, [name]) for name in ("pgbackrest", "barman")]
+    install_packages([*RUN, *others])
+    make_venv()
+    return run(str(BIN / "python"), "-m", "benchmarks.pitr", *extra)
+
+
 def bench_schedules(extra: list[str]) -> int:
     """Schedules, then what becomes of their backups."""
     install_packages(RUN)
@@ -251,6 +258,7 @@ COMMANDS = {
     "bench-api": bench_api,
     "bench-drills": bench_drills,
     "bench-metrics": bench_metrics,
+    "bench-pitr": bench_pitr,
     "bench-web": bench_web,
     "bench-schedules": bench_schedules,
 }

@@ -6,7 +6,8 @@
 `forget` is the removal of what was deleted, which no operation does. With
 `MORTAL_START=fail` no server that was put in place by a restore ever answers. With
 `MORTAL_FREE=bytes` restores find so much room on the disk; with `MORTAL_FETCH=fail` they cannot
-write a file.
+write a file. When `when` is `held` it does not die: the step waits before its work, as `*` every
+step does, as long as there is a file of its name in the directory `MORTAL_HELD`.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,6 +54,17 @@ def deadly(step: Any, when: str) -> Any:
             die_when_moving(job)
         step.work(job, record)
         return die()
+
+    return dataclasses.replace(step, work=work)
+
+
+def held(step: Any) -> Any:
+    file = Path(os.environ["MORTAL_HELD"]) / step.name
+
+    def work(job: Any, record: Any) -> Any:
+        while file.exists():
+            job.guard.wait(0.05)
+        return step.work(job, record)
 
     return dataclasses.replace(step, work=work)
 
@@ -113,6 +126,9 @@ def never_write() -> None:
 def mortal(plan: Any, name: str, when: str) -> Any:
     if name == "publish":
         return dataclasses.replace(plan, publish=die)
+    if when == "held":
+        chosen = [held(step) if name in ("*", step.name) else step for step in plan.steps]
+        return dataclasses.replace(plan, steps=chosen)
     steps = [deadly(step, when) if step.name == name else step for step in plan.steps]
     assert any(step.name == name for step in plan.steps)
     return dataclasses.replace(plan, steps=steps)

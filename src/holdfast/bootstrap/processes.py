@@ -86,7 +86,7 @@ class SchedulerProcess:
         read_within = round(parts.settings.read_within * DAY_MS)
         janitor = Janitor(tools, remover(tools, PLANS), policy, steady)
         pruner = Pruner(tools, policy, steady)
-        remover_of_log = Remover(tools, policy, pruner.is_sound, steady)
+        remover_of_log = Remover(tools, policy, pruner.is_sound, steady, read_within)
         self._loops = [
             Loop("scheduler", _SCHEDULE_SECONDS, self._schedule),
             Loop("janitor", _CLEAN_SECONDS, janitor.round),

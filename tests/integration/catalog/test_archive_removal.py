@@ -263,6 +263,22 @@ def test_reading_finds_wrong_bytes_but_not_other_seals(log: ArchivedLog) -> None
     assert other in log.objects()
 
 
+def test_every_piece_is_read_within_the_time_and_wrong_bytes_are_found(log: ArchivedLog) -> None:
+    log.back_up()
+    keys = [key for _ in range(6) for key in log.write()]
+    sealed = b"".join(log.installation.platform.get(keys[5]))
+    log.installation.put(None, keys[5], sealed[:-1] + bytes([sealed[-1] ^ 1]))
+    within = 4 * DAY  # due after two days, and half of them are read a day
+    log.remover(within).turn()
+    assert all(piece.read_at is None and piece.lost is None for piece in log.pieces())
+    log.installation.clock.at += 2 * DAY + HOUR
+    log.remover(within).turn()
+    assert [piece.read_at is not None for piece in log.pieces()] == [True] * 3 + [False] * 3
+    log.installation.clock.at += DAY + HOUR
+    log.remover(within).turn()
+    assert [piece.lost is not None for piece in log.pieces()] == [False] * 5 + [True]
+
+
 def test_leftovers_go_and_what_is_being_stored_stays(log: ArchivedLog) -> None:
     """A kill after the row of a segment leaves its parts; one before a row leaves an object."""
     parts = log.write(parts=4)

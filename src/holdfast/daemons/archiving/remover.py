@@ -37,7 +37,8 @@ class _TooLate(Exception):
 
 class Remover:
     """`is_sound` looks at a copy of a snapshot that has to stay. Nothing is marked or given up for
-    its age unless the clock is `steady` (None: it always is)."""
+    its age unless the clock is `steady` (None: it always is). In `read_within_ms` every piece is
+    read in whole once; 0: only before something is given up."""
 
     def __init__(
         self,
@@ -45,11 +46,13 @@ class Remover:
         policy: Policy,
         is_sound: Callable[[Proof], bool],
         steady: Steadiness | None = None,
+        read_within_ms: int = 0,
     ) -> None:
         self._tools = tools
         self._policy = policy
         self._is_sound = is_sound
         self._steady = steady
+        self._read_within_ms = read_within_ms
         self._lanes = Lanes("remover")
 
     def round(self) -> None:
@@ -81,15 +84,19 @@ class Remover:
     def _review(self, archive: ArchiveRow, addon: Addon) -> None:
         now = self._tools.clock.now()
         is_steady = self._steady is None or self._steady.holds()
+        is_daily = archive.looked is None or abs(now - archive.looked) > DAY_MS
         is_due = False
         if is_steady:
             with self._tools.catalog.write() as session:
                 is_due = removal.mark(session, archive.pk, now, self._policy)
         if is_due:
             self._give_up(archive, addon)
-        elif archive.looked is None or abs(now - archive.looked) > DAY_MS:
+        elif is_daily:
             layout = verbs.layout_of(self._tools, archive, addon)
             pieces.compare(self._tools, layout, archive.pk)
+        if is_daily and self._read_within_ms:
+            layout = verbs.layout_of(self._tools, archive, addon)
+            pieces.read_due(self._tools, layout, archive.pk, self._read_within_ms)
 
     def _give_up(self, archive: ArchiveRow, addon: Addon) -> None:
         """Proves what stays, then decides. Whatever was lost meanwhile changes the decision."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from holdfast.catalog.archiving import archives, removals
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
 from holdfast.domain.errors import ObjectMissing
+from holdfast.domain.units import DAY_MS
 from holdfast.usecases.archiving.layout import Layout
 from holdfast.usecases.toolbox import Toolbox
 
@@ -93,6 +94,22 @@ def read_in_whole(
             removals.change(session, piece.pk, changes)
         if "lost" in changes:
             log.error("a piece of a log is damaged", extra={"line": line.pk, "at": piece.start})
+
+
+def read_due(tools: Toolbox, layout: Layout, archive_pk: int, within_ms: int) -> None:
+    """A day's share of reading: pieces are due after half of `within_ms`, the oldest first, and so
+    many are read a day that all of them are within the whole time."""
+    now = tools.clock.now()
+    with tools.catalog.read() as session:
+        rows = removals.present(session, archive_pk)
+        session.expunge_all()
+
+    def last_seen(row: tuple[ArchiveLine, ArchivePiece]) -> int:
+        return row[1].read_at or row[1].created
+
+    due = [row for row in rows if row[1].lost is None and last_seen(row) < now - within_ms // 2]
+    share = -(-2 * DAY_MS * len(rows) // within_ms)
+    read_in_whole(tools, layout, sorted(due, key=last_seen)[:share])
 
 
 def sweep(tools: Toolbox, layout: Layout, archive_pk: int) -> bool:

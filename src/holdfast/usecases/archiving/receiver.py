@@ -8,6 +8,7 @@ joins histories that nothing proves to be one.
 
 import hashlib
 import logging
+import mmap
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,20 +42,33 @@ class OtherHistory(EvidenceMissing):
 
 @dataclass
 class _Open:
-    """The segment that is being received: its line, where it begins, its bytes, up to where they
-    are stored, and stored pieces that are still to be compared with it."""
+    """The segment that is being received: its line, where it begins, up to where its bytes are
+    stored, how many there are, and stored pieces that are still to be compared with it."""
 
     line: ArchiveLine
     start: int
     cut: int
-    data: bytearray = field(default_factory=bytearray)
+    size: int = 0
     first: int = 0
     last: int = 0
     compare: list[ArchivePiece] = field(default_factory=list[ArchivePiece])
+    spare: memoryview | None = None
+    """A stored segment's memory, to be used again: touching new one costs as much as copying."""
+
+    def __post_init__(self) -> None:
+        # Anonymous memory takes room only where it was written: most servers are idle.
+        self.data = self.spare or memoryview(mmap.mmap(-1, self.line.segment))
 
     @property
     def end(self) -> int:
-        return self.start + len(self.data)
+        return self.start + self.size
+
+    def add(self, data: memoryview) -> memoryview:
+        """Takes as much as there is room for; returns what is over."""
+        part = data[: len(self.data) - self.size]
+        self.data[self.size : self.size + len(part)] = part
+        self.size += len(part)
+        return data[len(part) :]
 
 
 class Receiver:
@@ -79,6 +93,7 @@ class Receiver:
         self._vitals: Vitals | None = None
         self._asked = -float(archive.interval_s)
         self._acknowledged = 0
+        self._spare: list[memoryview] = []
 
     def run(self, following: Following) -> None:
         """Receives until the guard of `following` stops it, or something fails.
@@ -225,20 +240,20 @@ class Receiver:
         return self._begin_child(following, segment.line, fork.line, fork.position)
 
     def _append(self, segment: _Open, arrival: Arrival) -> _Open:
-        if not segment.data or segment.end <= segment.cut:
+        if not segment.size or segment.end <= segment.cut:
             segment.first = arrival.clock
         segment.last = arrival.clock
-        data, size = arrival.data, segment.line.segment
+        data = memoryview(arrival.data)
         while data:
-            room = size - len(segment.data)
-            segment.data += data[:room]
-            data = data[room:]
+            data = segment.add(data)
             self._compare(segment)
-            if len(segment.data) == size:
+            if segment.size == segment.line.segment:
                 if segment.end > segment.cut:
                     self._store(segment, segment.end)
                 clock = arrival.clock
-                segment = _Open(segment.line, segment.end, segment.end, first=clock, last=clock)
+                spare = self._spare.pop() if self._spare else None
+                end = segment.end
+                segment = _Open(segment.line, end, end, first=clock, last=clock, spare=spare)
         return segment
 
     def _compare(self, segment: _Open) -> None:
@@ -278,9 +293,11 @@ class Receiver:
     def _store(self, segment: _Open, end: int, vitals: Vitals | None = None) -> None:
         """Has [cut, end) stored, or the whole segment when it is full."""
         line = segment.line
-        is_full = len(segment.data) == line.segment
+        is_full = segment.size == line.segment
         start = segment.start if is_full else segment.cut
-        plain = bytes(segment.data[start - segment.start : end - segment.start])
+        # Nothing is added to a full segment any more, so it is not copied.
+        part = segment.data[start - segment.start : segment.size]
+        plain = part if is_full else bytes(part)
         piece = ArchivePiece(
             line_pk=line.pk,
             start=start,
@@ -294,7 +311,11 @@ class Receiver:
         self._storer.put(len(plain), lambda: self._put(line, piece, plain, vitals))
 
     def _put(
-        self, line: ArchiveLine, piece: ArchivePiece, plain: bytes, vitals: Vitals | None
+        self,
+        line: ArchiveLine,
+        piece: ArchivePiece,
+        plain: bytes | memoryview,
+        vitals: Vitals | None,
     ) -> int:
         """Object first, then its row; returns up to where all is stored."""
         sealed = age.seal(plain, self._archive.recipient)
@@ -316,6 +337,8 @@ class Receiver:
 
         is_full = piece.whole
         self._prove(write)
+        if isinstance(plain, memoryview):
+            self._spare.append(plain)
         if is_full:
             self._layout.remove_parts(line, start)
         return end

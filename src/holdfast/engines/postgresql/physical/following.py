@@ -78,6 +78,22 @@ def lacks(address: Address, *, unbounded: bool) -> list[str]:
     return problems
 
 
+def ancestors(history: str) -> list[tuple[str, int]]:
+    """The timelines that a history file names, the oldest first, and where each was left.
+
+    A recovery that stops before its target timeline forked names that fork all the same: of "1 at
+    F, 2 at P" with P before F nothing came from timeline 2, and 1 was left at P.
+    """
+    matches = (_HISTORY_LINE.match(line) for line in history.splitlines())
+    named = [(int(match[1]), parse_lsn(f"{match[2]}/{match[3]}")) for match in matches if match]
+    lines: list[tuple[str, int]] = []
+    for number, (timeline, _) in enumerate(named):
+        left_at = min(position for _, position in named[number:])
+        if not lines or left_at > lines[-1][1]:
+            lines.append((f"{timeline:08X}", left_at))
+    return lines
+
+
 class Following:
     """One walsender session, and an ordinary one beside it for what only SQL answers."""
 
@@ -104,13 +120,7 @@ class Following:
         self._answered = time.monotonic()
 
     def ancestry(self) -> Sequence[tuple[str, int]]:
-        lines = b"".join(self._history.values()).decode(errors="replace").splitlines()
-        matches = (_HISTORY_LINE.match(line) for line in lines)
-        return [
-            (f"{int(match[1]):08X}", parse_lsn(f"{match[2]}/{match[3]}"))
-            for match in matches
-            if match
-        ]
+        return ancestors(b"".join(self._history.values()).decode(errors="replace"))
 
     def histories(self) -> Mapping[str, bytes]:
         return self._history

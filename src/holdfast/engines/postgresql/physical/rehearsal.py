@@ -14,7 +14,7 @@ from pathlib import Path
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from holdfast.contracts.archive import REPLAY, SLOT, Replay
+from holdfast.contracts.archive import REPLAY, SLOT, Replay, Stop
 from holdfast.contracts.engine import Address
 from holdfast.contracts.local_servers import CHECKED_AFTERWARDS, LocalServer
 from holdfast.domain.errors import (
@@ -103,10 +103,10 @@ class Rehearsal:
             home = Path(private)
             with self._booted(home, begun) as child:
                 address = Address(private, _PORT, copy["superuser"], Secret(""), "postgres")
-                self._await(address, child)
+                replay: Replay | None = copy.get(REPLAY)
+                self._await(address, child, stop=replay.stop if replay else None)
                 checks_data = CHECKED_AFTERWARDS not in copy
                 proven = self._verify(address, begun, checks_data=checks_data)
-                replay: Replay | None = copy.get(REPLAY)
                 if replay is not None:
                     timeline = int(str(proven[TIMELINE]))
                     forked = wal_replay.require_stopped(self._directory, timeline, replay.stop)
@@ -192,13 +192,25 @@ class Rehearsal:
             cell=cell,
         )
 
-    def _await(self, address: Address, child: Child, others: Sequence[Address] = ()) -> None:
-        """Waits until recovery has reached consistency and ended. `others` may get in instead."""
+    def _await(
+        self,
+        address: Address,
+        child: Child,
+        others: Sequence[Address] = (),
+        stop: Stop | None = None,
+    ) -> None:
+        """Waits until recovery has reached consistency and ended. `others` may get in instead.
+
+        RestoreDiffers says how far a replay came that did not reach its `stop`.
+        """
         while True:
             self._guard.wait(0.1)
             self._guard.moved(0)
             if child.ended():
-                last = " / ".join(child.wait().stderr.splitlines()[-_SHOWN_LOG_LINES:])
+                words = child.wait().stderr
+                if stop is not None and (problem := wal_replay.not_reached(words, stop)):
+                    raise RestoreDiffers(problem)
+                last = " / ".join(words.splitlines()[-_SHOWN_LOG_LINES:])
                 raise RestoreDiffers(f"the snapshot's server does not start: {last}")
             try:
                 connect(address).close()

@@ -28,6 +28,9 @@ _COMMIT = re.compile(
 _LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 _POSITION = re.compile(r"[0-9A-F]+/[0-9A-F]+")
 _FORK = re.compile(r"\s*\d+\s+([0-9A-F]+/[0-9A-F]+)")
+_NOT_REACHED = "recovery ended before configured recovery target was reached"
+_REDONE = re.compile(r"redo done at ([0-9A-F]+/[0-9A-F]+)")
+_LAST_COMMIT = re.compile(r"last completed transaction was at log time (.+)")
 _READ_SECONDS = 24 * 3600
 _PAGE_BYTES, _HEADER_BYTES = 8192, 40
 _SMALLEST_RECORD_BYTES = 24
@@ -36,7 +39,14 @@ _SMALLEST_RECORD_BYTES = 24
 def commits(tools_dir: Path, version: str, log: Log) -> list[Commit]:
     """Every commit in the log, in the order in which it is replayed."""
     chosen = tools.server(tools_dir, version)
-    return [commit for leg in log.legs for commit in _commits_of(chosen, log, *leg)]
+    listed: list[Commit] = []
+    reached = 0
+    for line, start, end in log.legs:
+        # A line's first segment holds the end of its parent's log once more.
+        if (begin := max(start, reached)) < end:
+            listed += _commits_of(chosen, log, line, begin, end)
+        reached = end
+    return listed
 
 
 def _commits_of(chosen: ToolSet, log: Log, line: str, start: int, end: int) -> Iterator[Commit]:
@@ -150,6 +160,18 @@ def settings(replay: Replay) -> Mapping[str, str]:
         "restore_command": f'cp "{replay.log.directory}/%f" "%p"',
         "recovery_target_timeline": str(int(replay.log.legs[-1][0], 16)),
     }
+
+
+def not_reached(words: str, stop: Stop) -> str:
+    """How far a replay came that ended before its stop, from the server's log; empty: it did not
+    end for that reason."""
+    if _NOT_REACHED not in words:
+        return ""
+    redone, commit = _REDONE.search(words), _LAST_COMMIT.search(words)
+    end = redone[1] if redone else "its beginning"
+    wanted = show_lsn(stop.position) if stop.position is not None else "a consistent state"
+    last = f"; the last transaction in it was at {commit[1]}" if commit else ""
+    return f"the replay ended at {end}, before it reached {wanted}{last}"
 
 
 def require_stopped(data: Path, timeline: int, stop: Stop) -> int:
