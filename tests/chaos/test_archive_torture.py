@@ -331,6 +331,7 @@ def torture(debian_postgres: Database, s3_server: S3Server) -> Iterator[Torture]
         yield torture
 
 
+@pytest.mark.slow
 def test_some_faults_and_any_instant_is_exact(torture: Torture) -> None:
     """A worker that loses its lease, a failover and a store that is away."""
     inflict(torture, [freeze_receiver, fail_over, cut_store])
