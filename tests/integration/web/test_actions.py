@@ -196,14 +196,16 @@ def test_attaching_says_at_the_field_what_is_wrong(shop: Shop, owner: Visitor) -
 
 def test_a_connection_is_tested_before_it_is_attached(shop: Shop, owner: Visitor) -> None:
     form = owner.get("/addons/new")
-    string = f"sqlite://{shop.files}/orders.db"
+    (shop.files / "twice.db").touch()
+    string = f"sqlite://{shop.files}/twice.db"
     fields = {"name": "Twice", "project": "shop"}
-    bad = owner.send(form, "/addons/new/test", connectionString=f"{string}x", **fields)
-    assert (bad.status, "orders.dbx" in bad.html) == (400, True)
-    good = owner.send(form, "/addons/new/test", connectionString=string, **fields)
+    fields = {**form.form("/addons/new"), **fields}
+    bad = owner.post("/addons/new/test", {**fields, "connectionString": f"{string}x"})
+    assert (bad.status, "twice.dbx" in bad.html) == (400, True)
+    good = owner.post("/addons/new/test", {**fields, "connectionString": string})
     assert "It works: SQLite" in good.html
     assert string not in good.html, "a secret"
-    attached = owner.send(good, "/addons/new", **fields)
+    attached = owner.send(good, "/addons/new", name="Twice", project="shop")
     assert attached.status == 303, "what was typed is carried sealed"
 
 
