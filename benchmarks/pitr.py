@@ -14,8 +14,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import psycopg
 from rich import box
@@ -174,9 +175,7 @@ def _fetch(home: Path, wal: Path) -> None:
         session.expunge_all()
     near = verbs.layout_of(tools, archive, addon)
     assert end is not None
-    layout = type(near)(
-        _Far(near.store), near.prefix, near.recipient, near.identity, near.engine, near.version
-    )  # type: ignore[arg-type]
+    layout = replace(near, store=cast("ObjectStore", _Far(near.store)))
     fetch_log(tools.catalog, layout, [Leg(line.pk, line.needs, end)], wal, lambda _: None)
 
 

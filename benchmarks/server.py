@@ -39,12 +39,17 @@ def hosted(kind: str, home: Path) -> Generator[tuple[Engine, LocalServer]]:
         engine.stop(place)
 
 
+def postgresql_url(place: LocalServer) -> str:
+    """Of its database, with the password."""
+    login = f"{place.user}:{place.password.reveal()}"
+    return f"postgresql://{login}@127.0.0.1:{place.port}/{place.database}"
+
+
 @contextmanager
 def catalogue_server(home: Path) -> Generator[str]:
     """The URL of an empty PostgreSQL database."""
     with hosted("postgresql", home) as (_, place):
-        password = place.password.reveal()
-        yield f"postgresql://{place.user}:{password}@127.0.0.1:{place.port}/{place.database}"
+        yield postgresql_url(place)
 
 
 def _free_port() -> int:

@@ -13,24 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import pgbackrest
 from benchmarks.archiving.receiving import STARTED, Order
 from benchmarks.archiving.server import LoggedServer
 
-_PGBACKREST = """
-[global]
-repo1-path={home}/repository
-compress-type=zst
-compress-level=1
-log-level-file=off
-log-level-console=error
-lock-path={home}/locks
-[bench]
-pg1-path={data}
-pg1-port={port}
-pg1-socket-path={data}
-pg1-user={user}
-pg1-database=postgres
-"""
+_PGBACKREST = {"compress-type": "zst", "compress-level": 1}
 _BARMAN = """
 [barman]
 barman_home = {home}
@@ -130,7 +117,7 @@ def _pgbackrest(task: Task) -> float:
     """As `archive_command` runs it: once a segment."""
     server, data = task.server, task.server.place.directory
     config = _make_repository(server, task.home)
-    program = f"pgbackrest --config={config} --stanza=bench"
+    program = f"pgbackrest --config={config} --stanza={pgbackrest.STANZA}"
     names = " ".join(task.segments)
     line = f"for s in {names}; do {program} archive-push {data}/pg_wal/$s; done"
     environment = {**os.environ, "PGPASSWORD": server.place.password.reveal()}
@@ -141,10 +128,9 @@ def _pgbackrest(task: Task) -> float:
 def _make_repository(server: LoggedServer, home: Path) -> Path:
     home.mkdir(parents=True)
     place, config = server.place, home / "pgbackrest.conf"
-    text = _PGBACKREST.format(home=home, data=place.directory, port=place.port, user=place.user)
-    config.write_text(text)
+    pgbackrest.write_settings(config, place, home / "repository", _PGBACKREST)
     environment = {**os.environ, "PGPASSWORD": place.password.reveal()}
-    words = ["pgbackrest", f"--config={config}", "--stanza=bench", "stanza-create"]
+    words = ["pgbackrest", f"--config={config}", f"--stanza={pgbackrest.STANZA}", "stanza-create"]
     subprocess.run(words, check=True, env=environment)
     return config
 

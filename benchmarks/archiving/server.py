@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from benchmarks.server import postgresql_url
 from holdfast.contracts.local_servers import LocalServer
 
 _ROWS = 200_000
@@ -21,6 +22,7 @@ FROM generate_series(1, {rows}) g;
 ALTER TABLE events ADD PRIMARY KEY (id);
 """
 _UPDATE = "UPDATE events SET note = md5(random()::text) || note WHERE id %% 20 = %s"
+_POSITION = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 _MESSAGE_BYTES = 100_000
 
 
@@ -32,9 +34,7 @@ class LoggedServer:
 
     @property
     def url(self) -> str:
-        place = self.place
-        login = f"{place.user}:{place.password.reveal()}"
-        return f"postgresql://{login}@127.0.0.1:{place.port}/{place.database}"
+        return postgresql_url(self.place)
 
     @property
     def bin_dir(self) -> Path:
@@ -46,7 +46,7 @@ class LoggedServer:
             return cursor.fetchall() if cursor.description else []
 
     def position(self) -> int:
-        ((position,),) = self.run("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
+        ((position,),) = self.run(_POSITION)
         return int(str(position))
 
     def switch(self) -> int:
@@ -87,9 +87,7 @@ class LoggedServer:
         with psycopg.connect(self.url, autocommit=True) as session:
             while (passed := time.monotonic() - began) < seconds:
                 session.execute(statement, [messages[len(moments) % len(messages)]])
-                row = session.execute(
-                    "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
-                ).fetchone()
+                row = session.execute(_POSITION).fetchone()
                 assert row is not None
                 moments.append((time.monotonic(), int(row[0])))
                 time.sleep(max(0.0, len(moments) * _MESSAGE_BYTES / rate - passed))

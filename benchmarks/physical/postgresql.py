@@ -10,8 +10,10 @@ from pathlib import Path
 
 import psycopg
 
+from benchmarks import pgbackrest
 from benchmarks.physical.contest import Contest, Holdfast, Tool, restic, shell, stream
-from benchmarks.server import hosted
+from benchmarks.server import hosted, postgresql_url
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.engines.postgresql.hosting import server
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -25,26 +27,15 @@ CREATE TABLE events AS SELECT g AS id, now() - g * interval '1 second' AS at,
 FROM generate_series(1, {rows}) g;
 ALTER TABLE events ADD PRIMARY KEY (id);
 """
-_PGBACKREST = """
-[global]
-repo1-path={directory}
-repo1-bundle=y
-repo1-block=y
-compress-type=zst
-compress-level=3
-process-max=2
-allow-root=y
-start-fast=y
-log-level-file=off
-log-level-console=error
-lock-path={work}/pgbackrest-locks
-[bench]
-pg1-path={data}
-pg1-port={port}
-pg1-socket-path={data}
-pg1-user={user}
-pg1-database=postgres
-"""
+_PGBACKREST = {
+    "repo1-bundle": "y",
+    "repo1-block": "y",
+    "compress-type": "zst",
+    "compress-level": 3,
+    "process-max": 2,
+    "allow-root": "y",
+    "start-fast": "y",
+}
 _UPDATE = "UPDATE events SET note = md5(random()::text) || note WHERE random() < {share}"
 
 
@@ -54,10 +45,9 @@ def postgresql(home: Path, size: int) -> Generator[Contest]:
     with hosted("postgresql", home) as (engine, place):
         address = server.address(place)
         password = address.password.reveal()
-        url = f"postgresql://{place.user}:{password}@{address.host}:{place.port}/{place.database}"
 
         def run(*statements: str) -> None:
-            with psycopg.connect(url, autocommit=True) as session:
+            with psycopg.connect(postgresql_url(place), autocommit=True) as session:
                 for statement in statements:
                     session.execute(statement.encode())
 
@@ -71,7 +61,7 @@ def postgresql(home: Path, size: int) -> Generator[Contest]:
                 restic(
                     home, "--exclude", f"{data}/pg_wal/*", "--exclude", f"{data}/.s.*", str(data)
                 ),
-                _pgbackrest(home, data, place.port, place.user, password),
+                _pgbackrest(home, place),
                 Holdfast(home / "ours", engine, address).tool,
             ],
             update=lambda share: run(_UPDATE.format(share=share)),
@@ -79,7 +69,7 @@ def postgresql(home: Path, size: int) -> Generator[Contest]:
         )
 
 
-def _pgbackrest(home: Path, data: Path, port: int, user: str, password: str) -> Tool:
+def _pgbackrest(home: Path, place: LocalServer) -> Tool:
     """Block incremental, the same compression, as many processes as there are cores.
 
     Without an archive: its backups hold no WAL, which the others' do.
@@ -87,13 +77,11 @@ def _pgbackrest(home: Path, data: Path, port: int, user: str, password: str) -> 
     script = _ROOT / "tools" / "pgbackrest.py"
     said = subprocess.run([sys.executable, script], check=True, capture_output=True, text=True)
     directory, settings = home / "pgbackrest", home / "pgbackrest.conf"
-    settings.write_text(
-        _PGBACKREST.format(directory=directory, work=home, data=data, port=port, user=user)
-    )
+    pgbackrest.write_settings(settings, place, directory, _PGBACKREST)
 
     def say(command: str, options: str = "") -> None:
-        words = f"--config={settings} --stanza=bench {options} {command}"
-        shell(f"{said.stdout.strip()} {words}", PGPASSWORD=password)
+        words = f"--config={settings} --stanza={pgbackrest.STANZA} {options} {command}"
+        shell(f"{said.stdout.strip()} {words}", PGPASSWORD=place.password.reveal())
 
     def take() -> None:
         kind = "incr" if any(directory.glob("backup/bench/*F")) else "full"
