@@ -113,8 +113,8 @@ class Parts:
         directory when the catalogue has backups there: the disk is probably not mounted.
         """
         kind, options = config.platform_store(self.settings)
-        if kind == "local":
-            directory = Path(str(options["directory"]))
+        directory = self.platform_directory
+        if directory is not None:
             with self.catalog.read() as session:
                 mark = store_marks.get(session, store_marks.PLATFORM)
                 used = store_marks.is_platform_used(session)

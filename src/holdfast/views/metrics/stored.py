@@ -33,7 +33,7 @@ class StoredByAddon:
     store: str
     copies: int
     bytes: int
-    growth: int = 0
+    growth: int
 
 
 class StoredBytes:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -67,15 +68,16 @@ async def _list_page(request: Request, viewer: Viewer, form: Form, status: int =
         growth[row.store] += row.growth
         sizes[row.store] += row.bytes
         copies[row.store] += row.copies
-    store_alarms = [row for row in alarms.items("alarms") if row["kind"] in _STORE_ALARMS]
-    directory = api.platform_directory
-    room = shutil.disk_usage(directory) if directory and directory.is_dir() else None
     checks = {row.get("destinationId", PLATFORM): row for row in audits.items("audits")}
     open_findings = [row for row in findings.items("findings") if "settledAt" not in row]
     destinations = listed.data["backupDestinations"]
     if request.query_params.get("format"):
         rows = [_row(row, sizes, copies) for row in destinations]
         return exports.table(request, "destinations", rows)
+    room = None
+    if api.platform_directory is not None:
+        with suppress(FileNotFoundError):
+            room = await run_in_threadpool(shutil.disk_usage, api.platform_directory)
     context = {
         "destinations": destinations,
         "is_counted": stored is not None,
@@ -87,7 +89,7 @@ async def _list_page(request: Request, viewer: Viewer, form: Form, status: int =
         "full_at": full_at(room.free, growth[PLATFORM], frame.now) if room else None,
         "checks": checks,
         "findings": open_findings,
-        "alarms": store_alarms,
+        "alarms": [row for row in alarms.items("alarms") if row["kind"] in _STORE_ALARMS],
         "platform": PLATFORM,
         "form": form,
     }

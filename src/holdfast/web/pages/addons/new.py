@@ -91,9 +91,10 @@ async def probe_of(calls: Calls, form: Form) -> Answer:
 
 
 def engine_of(form: Form) -> str:
-    """The type that the form's connection string names."""
+    """The type that the form's connection string names; PostgreSQL says what is wrong with one
+    that names none."""
     scheme = form.value("connectionString").partition(":")[0].lower()
-    return _ENGINE_BY_SCHEME.get(scheme, form.value("type") or "postgresql")
+    return _ENGINE_BY_SCHEME.get(scheme, "postgresql")
 
 
 def _read(request: Request, posted: Posted) -> Form:

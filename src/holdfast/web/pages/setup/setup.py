@@ -134,6 +134,7 @@ async def _show_first(
 ) -> Response:
     """`probe` is what testing the connection came to, None: it was not tested."""
     types = (await Calls(request, viewer.caller).get("/v1/addon-types"))["addonTypes"]
+    engine = form.value("type") if form.value("how") == "managed" else engine_of(form)
     refused = form.message or (probe is not None and not probe.ok)
     return show_door(
         request,
@@ -146,7 +147,7 @@ async def _show_first(
         form=form,
         sealed=typed_secrets.seal(request, viewer, form, _SECRETS),
         probe=probe,
-        features={kind["type"]: kind["features"] for kind in types}.get(_engine(form), {}),
+        features={kind["type"]: kind["features"] for kind in types}.get(engine, {}),
         managed=[(kind["type"], kind["name"]) for kind in types if kind["features"]["managed"]],
         lead="Three answers, then it runs. Everything can be changed later.",
     )
@@ -155,11 +156,6 @@ async def _show_first(
 def _read_first(request: Request, posted: Posted) -> Form:
     form = Form.of(posted.form, _FIELDS)
     return typed_secrets.restore(request, posted.viewer, form)
-
-
-def _engine(form: Form) -> str:
-    """The kind of the database that is attached or made."""
-    return form.value("type") if form.value("how") == "managed" else engine_of(form)
 
 
 @router.post("/setup/first/test")
@@ -197,7 +193,7 @@ async def _take(calls: Calls, form: Form) -> str:
     if form.value("how") == "sample":
         sample = await _post(calls, path_of("addon-types", "sqlite", "sample"), {})
         answers |= {"how": "attach", "tags": "sample", **sample}
-    body = body_of(Form({**answers, "type": _engine(form)}))
+    body = body_of(Form(answers))
     addon = await _post(calls, path_of("projects", project, "addons"), body)
     base = ("projects", project, "addons", addon["id"])
     try:
