@@ -91,12 +91,12 @@ class Remover:
                 is_due = removal.mark(session, archive.pk, now, self._policy)
         if is_due:
             self._give_up(archive, addon)
-        elif is_daily:
+        if is_daily:
             layout = verbs.layout_of(self._tools, archive, addon)
-            pieces.compare(self._tools, layout, archive.pk)
-        if is_daily and self._read_within_ms:
-            layout = verbs.layout_of(self._tools, archive, addon)
-            pieces.read_due(self._tools, layout, archive.pk, self._read_within_ms)
+            if not is_due:
+                pieces.compare(self._tools, layout, archive.pk)
+            if self._read_within_ms:
+                pieces.read_due(self._tools, layout, archive.pk, self._read_within_ms)
 
     def _give_up(self, archive: ArchiveRow, addon: Addon) -> None:
         """Proves what stays, then decides. Whatever was lost meanwhile changes the decision."""

@@ -11,7 +11,7 @@ import logging
 import mmap
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 import fastcrc
 
@@ -43,7 +43,10 @@ class OtherHistory(EvidenceMissing):
 @dataclass
 class _Open:
     """The segment that is being received: its line, where it begins, up to where its bytes are
-    stored, how many there are, and stored pieces that are still to be compared with it."""
+    stored, how many there are, and stored pieces that are still to be compared with it.
+
+    `spare` is a stored segment's memory, to be used again: touching new one costs as much as
+    copying."""
 
     line: ArchiveLine
     start: int
@@ -52,12 +55,11 @@ class _Open:
     first: int = 0
     last: int = 0
     compare: list[ArchivePiece] = field(default_factory=list[ArchivePiece])
-    spare: memoryview | None = None
-    """A stored segment's memory, to be used again: touching new one costs as much as copying."""
+    spare: InitVar[memoryview | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, spare: memoryview | None) -> None:
         # Anonymous memory takes room only where it was written: most servers are idle.
-        self.data = self.spare or memoryview(mmap.mmap(-1, self.line.segment))
+        self.data = spare or memoryview(mmap.mmap(-1, self.line.segment))
 
     @property
     def end(self) -> int:
@@ -233,7 +235,7 @@ class Receiver:
 
     def _fork(self, following: Following, segment: _Open, fork: Fork) -> _Open:
         if segment.end > segment.cut:
-            self._store(segment, segment.end)
+            self._store(segment)
         self._finish_storing()
         if segment.cut < fork.position:
             raise LogRemoved("the server's log ended before its successor's begins")
@@ -249,7 +251,7 @@ class Receiver:
             self._compare(segment)
             if segment.size == segment.line.segment:
                 if segment.end > segment.cut:
-                    self._store(segment, segment.end)
+                    self._store(segment)
                 clock = arrival.clock
                 spare = self._spare.pop() if self._spare else None
                 end = segment.end
@@ -261,7 +263,7 @@ class Receiver:
         while segment.compare and segment.compare[0].end <= segment.end:
             piece = segment.compare.pop(0)
             plain = segment.data[piece.start - segment.start : piece.end - segment.start]
-            if fastcrc.crc32.iscsi(bytes(plain)) != piece.crc:
+            if fastcrc.crc32.iscsi(plain) != piece.crc:
                 raise OtherHistory(OTHER_HISTORY)
 
     def _tick(self, following: Following, segment: _Open) -> None:
@@ -273,14 +275,14 @@ class Receiver:
             on_line = segment.line.name == following.line
             self._vitals = following.vitals() if on_line else None
             if not on_line and segment.end > segment.cut:
-                self._store(segment, segment.end)
+                self._store(segment)
         vitals = self._vitals
         if vitals is None:
             return
         if segment.end >= vitals.position and not segment.compare:
             self._vitals = None
             if segment.end > segment.cut:
-                self._store(segment, segment.end, vitals)
+                self._store(segment, vitals)
             elif self._storer.is_idle_within(0.0):
                 self._prove(lambda session: self._move_head(session, segment.line, vitals))
         elif now - self._asked >= 2 * self._archive.interval_s:
@@ -290,9 +292,9 @@ class Receiver:
             slack = {"slack": latest.slack, "slack_limit": latest.limit}
             self._prove(lambda _: None, behind=behind, **slack)
 
-    def _store(self, segment: _Open, end: int, vitals: Vitals | None = None) -> None:
-        """Has [cut, end) stored, or the whole segment when it is full."""
-        line = segment.line
+    def _store(self, segment: _Open, vitals: Vitals | None = None) -> None:
+        """Has what is new stored, or the whole segment when it is full."""
+        line, end = segment.line, segment.end
         is_full = segment.size == line.segment
         start = segment.start if is_full else segment.cut
         # Nothing is added to a full segment any more, so it is not copied.
@@ -335,11 +337,9 @@ class Receiver:
             if vitals is not None:
                 self._move_head(session, line, vitals)
 
-        is_full = piece.whole
         self._prove(write)
-        if isinstance(plain, memoryview):
+        if isinstance(plain, memoryview):  # of a full segment
             self._spare.append(plain)
-        if is_full:
             self._layout.remove_parts(line, start)
         return end
 
