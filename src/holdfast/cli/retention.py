@@ -43,17 +43,17 @@ def plan(
     """Show what will be deleted, when and why; and why the rest is kept. Changes nothing."""
     with session.client() as client:
         plans = list(client.retention.plan(project, addon))
-        held = None if session.printer.machine else client.retention.held()
+        hold = None if session.printer.machine else client.retention.held()
     if going:
         for number, addon_plan in enumerate(plans):
             copies = [copy for copy in addon_plan.copies if copy.deletes_at]
             plans[number] = addon_plan.model_copy(update={"copies": copies})
-    if held is None:
+    if hold is None:
         session.printer.rows([plan for plan in plans if plan.copies or not going], {})
         return
     columns = {"ADDON": "addon", "BACKUP": "backupId", "AT": "place", "SIZE": "size"}
-    if held.held or held.resumes_at:
-        session.printer.sentence(held, _held(held))
+    if hold.held or hold.resumes_at:
+        session.printer.sentence(hold, _held(hold))
     rows = [row for addon_plan in plans for row in _rows(addon_plan)]
     session.printer.rows(rows, {**columns, "FATE": "fate", "DELETED": "when", "WHY": "why"})
 

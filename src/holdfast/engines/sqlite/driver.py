@@ -46,7 +46,6 @@ class SQLite:
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir.resolve()
         self._fence = Fence()
-        self._private: Path | None = None
 
     def confined(self, directory: Path) -> "SQLite":
         confined = SQLite(directory)
@@ -54,12 +53,11 @@ class SQLite:
         return confined
 
     def allow(self, roots: Sequence[Path], private: Path) -> None:
-        self._private = private
         self._fence = Fence(roots, private, private.resolve() / sample.FOLDER)
 
     def make_sample(self) -> Address:
-        assert self._private is not None, "the engine was not told where its own files are"
-        return location.parse(f"sqlite://{sample.make(self._private.resolve())}")
+        assert self._fence.samples is not None, "the engine was not told where its files are"
+        return location.parse(f"sqlite://{sample.make(self._fence.samples)}")
 
     def probe(self, address: Address) -> Probe:
         path = self._fence.path(address)

@@ -34,12 +34,12 @@ _COLOURS = ("black", "blue", "green", "grey", "red", "white")
 _PRODUCTS = len(_GOODS) * len(_COLOURS)
 
 
-def make(private: Path) -> Path:
-    """The file of the sample, below Holdfast's directory `private`; one that is there stays."""
-    path = private / FOLDER / _NAME
+def make(folder: Path) -> Path:
+    """The file of the sample in `folder`; one that is there stays."""
+    path = folder / _NAME
     if path.exists():
         return path
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     draft = path.with_name(f".{_NAME}.{secrets.token_hex(6)}")
     draft.touch(mode=0o600)
     chance = random.Random(7)  # noqa: S311 - nothing here is a secret

@@ -165,30 +165,30 @@ def _initialised(trial: Trial, home: Home, version: str) -> LocalServer:
 def _from_snapshot(trial: Trial, home: Home) -> Restored:
     job = trial.job
     own = is_own(job, trial.backup.pk)
-    found = stored_snapshot.find(job, trial.backup.pk, trusted=own)
-    trial.size = found.size
+    snapshot = stored_snapshot.find(job, trial.backup.pk, trusted=own)
+    trial.size = snapshot.size
     _require_room(trial, home)
     engine = job.engine()
     if isinstance(engine, Confinable):
-        return _snapshot_of_file(trial, home, engine.confined(home.directory), found)
+        return _snapshot_of_file(trial, home, engine.confined(home.directory), snapshot)
     if not isinstance(engine, RestorableInPlace):
         raise NotSupported(f"{engine.title} cannot be restored from snapshots")
-    return _snapshot_of_server(trial, home, engine, found)
+    return _snapshot_of_server(trial, home, engine, snapshot)
 
 
 def _snapshot_of_server(
-    trial: Trial, home: Home, engine: RestorableInPlace, found: StoredSnapshot
+    trial: Trial, home: Home, engine: RestorableInPlace, snapshot: StoredSnapshot
 ) -> Restored:
     job, tree = trial.job, home.directory / "tree"
     with trial.timed("server"):
-        server = _initialised(trial, home, str(found.manifest["version"]))
-    if obstacles := engine.obstacles(server, found.manifest):
+        server = _initialised(trial, home, str(snapshot.manifest["version"]))
+    if obstacles := engine.obstacles(server, snapshot.manifest):
         raise PreflightRefused("; ".join(obstacles))
     with trial.timed("fetch"):
-        _write_files(trial, found, tree)
+        _write_files(trial, snapshot, tree)
     with trial.timed("load"):
         engine.arrange(tree, server)
-        facts = dict(found.manifest["facts"])
+        facts = dict(snapshot.manifest["facts"])
         if isinstance(engine, SelfChecking):
             facts[CHECKED_AFTERWARDS] = True
         result = engine.rehearse(tree, server, facts, job.guard)
@@ -203,7 +203,9 @@ def _snapshot_of_server(
     return Restored(job.engine(), throwaway.address_of(server), login)
 
 
-def _snapshot_of_file(trial: Trial, home: Home, engine: Engine, found: StoredSnapshot) -> Restored:
+def _snapshot_of_file(
+    trial: Trial, home: Home, engine: Engine, snapshot: StoredSnapshot
+) -> Restored:
     if not isinstance(engine, RestorableWhileOpen):
         raise NotSupported(f"{engine.title} cannot be restored from snapshots")
     job, attempt = trial.job, attempt_of(trial)
@@ -211,25 +213,25 @@ def _snapshot_of_file(trial: Trial, home: Home, engine: Engine, found: StoredSna
     target.touch(mode=0o600)
     address = _file_address(trial, target)
     with trial.timed("fetch"):
-        _write_files(trial, found, room)
+        _write_files(trial, snapshot, room)
     with trial.timed("load"):
-        result = engine.accept(address, found.manifest["facts"], attempt, job.guard)
+        result = engine.accept(address, snapshot.manifest["facts"], attempt, job.guard)
         engine.replace_content(address, attempt, job.guard)
-    trial.version = str(found.manifest["version"])
+    trial.version = str(snapshot.manifest["version"])
     _add_rehearsal(trial, dict(result))
     with trial.timed("firstQuery"):
         engine.probe(address)
     return Restored(engine, address, _NO_LOGIN)
 
 
-def _write_files(trial: Trial, found: StoredSnapshot, tree: Path) -> None:
+def _write_files(trial: Trial, snapshot: StoredSnapshot, tree: Path) -> None:
     def clear() -> None:
         shutil.rmtree(tree, ignore_errors=True)
         tree.mkdir(parents=True)
         tree.chmod(0o711)
 
-    stored_snapshot.write_files(trial.job, trial.backup.pk, found, tree, clear)
-    text = f"{found.files} files with {found.size} bytes"
+    stored_snapshot.write_files(trial.job, trial.backup.pk, snapshot, tree, clear)
+    text = f"{snapshot.files} files with {snapshot.size} bytes"
     trial.add_checks(Check("the bytes fetched are those that were stored", True, text))
 
 

@@ -196,10 +196,11 @@ class Rehearsal:
         self,
         address: Address,
         child: Child,
-        others: Sequence[Address] = (),
+        alternatives: Sequence[Address] = (),
         stop: Stop | None = None,
     ) -> None:
-        """Waits until recovery has reached consistency and ended. `others` may get in instead.
+        """Waits until recovery has reached consistency and ended. `alternatives` are tried when
+        `address` is refused.
 
         RestoreDiffers says how far a replay came that did not reach its `stop`.
         """
@@ -217,7 +218,7 @@ class Rehearsal:
             except AddonUnavailable:
                 continue
             except AddonRefused:
-                if not others:
+                if not alternatives:
                     raise
             return
 

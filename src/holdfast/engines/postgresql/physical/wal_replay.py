@@ -169,9 +169,9 @@ def not_reached(words: str, stop: Stop) -> str:
         return ""
     redone, commit = _REDONE.search(words), _LAST_COMMIT.search(words)
     end = redone[1] if redone else "its beginning"
-    wanted = show_lsn(stop.position) if stop.position is not None else "a consistent state"
+    target = show_lsn(stop.position) if stop.position is not None else "a consistent state"
     last = f"; the last transaction in it was at {commit[1]}" if commit else ""
-    return f"the replay ended at {end}, before it reached {wanted}{last}"
+    return f"the replay ended at {end}, before it reached {target}{last}"
 
 
 def require_stopped(data: Path, timeline: int, stop: Stop) -> int:
