@@ -271,10 +271,11 @@ def test_leftovers_go_and_what_is_being_stored_stays(log: ArchivedLog) -> None:
     for key in parts:
         log.installation.put(None, key, bodies[key])
     layout = log.layout()
-    unrecorded = layout.key(log.line(), SEGMENT, SEGMENT + 8)
+    late = ArchivePiece(start=SEGMENT, end=SEGMENT + 8, whole=False)
+    unrecorded = layout.key_of(log.line(), late)
     log.installation.put(None, unrecorded)
     pieces.compare(log.installation.toolbox, layout, log.archive_pk)
-    assert log.objects() == {layout.key(log.line(), 0, None), unrecorded}
+    assert log.objects() == {layout.key_of(log.line(), log.pieces()[0]), unrecorded}
     with log.installation.catalog.write() as session:
         session.execute(update(ArchiveLine).values(removed=2 * SEGMENT))
     pieces.compare(log.installation.toolbox, layout, log.archive_pk)

@@ -7,6 +7,7 @@ from pathlib import Path
 from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
+from holdfast.contracts.archive import FILE_SPAN
 from holdfast.domain.archive.windows import Leg
 from holdfast.domain.errors import EvidenceMissing, ObjectMissing
 from holdfast.pipeline import age
@@ -47,11 +48,12 @@ def fetch_log(
         path = directory / segment_name(line.name, piece.start, line.segment)
         path.touch()
         with path.open("r+b") as file:
-            file.truncate(line.segment)
+            if line.segment != FILE_SPAN:
+                file.truncate(line.segment)
             file.seek(piece.start % line.segment)
             file.write(plain)
         fetched.add(piece.pk)
-        progress(piece.end - piece.start)
+        progress(piece.size)
 
     while True:
         pending = [
@@ -67,6 +69,16 @@ def fetch_log(
         with ThreadPoolExecutor(_THREADS) as threads:
             for result in [threads.submit(fetch, *job) for job in pending]:
                 result.result()
+
+
+def clocks_of(catalog: Catalog, leg: Leg) -> list[tuple[int, int]]:
+    """Positions of a leg, and times before which all lies before them (`contracts.archive.Log`)."""
+    return [(p.end, p.clock) for p in _pieces_of(catalog, leg) if p.clock is not None]
+
+
+def size_of(catalog: Catalog, legs: Sequence[Leg]) -> int:
+    """Plain bytes of the log of legs."""
+    return sum(piece.size for leg in legs for piece in _pieces_of(catalog, leg))
 
 
 def _pieces_of(catalog: Catalog, leg: Leg) -> list[ArchivePiece]:

@@ -18,8 +18,8 @@ from holdfast.catalog.archiving import archives
 from holdfast.catalog.archiving.archives import Lease
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Addon, ArchiveLine, ArchivePiece, ArchiveRow
-from holdfast.contracts.archive import Arrival, Following, Fork, Vitals
-from holdfast.domain.errors import EvidenceMissing, Failure, LogRemoved
+from holdfast.contracts.archive import FILE_SPAN, OTHER_HISTORY, Arrival, Following, Fork, Vitals
+from holdfast.domain.errors import Failure, LogRemoved, OtherHistory
 from holdfast.kit import ids
 from holdfast.pipeline import age
 from holdfast.usecases.archiving.layout import Layout
@@ -29,14 +29,7 @@ from holdfast.usecases.toolbox import Toolbox
 log = logging.getLogger(__name__)
 
 OTHER_SERVER = "another server answers at the addon's address"
-OTHER_HISTORY = "the server went back to an earlier state and writes another history"
 _TICK_SECONDS = 0.2
-
-
-class OtherHistory(EvidenceMissing):
-    """The server's log is not the one that is stored."""
-
-    code = "log.other"
 
 
 @dataclass
@@ -48,6 +41,7 @@ class _Open:
     start: int
     cut: int
     data: bytearray = field(default_factory=bytearray)
+    source: str | None = None
     first: int = 0
     last: int = 0
     compare: list[ArchivePiece] = field(default_factory=list[ArchivePiece])
@@ -164,6 +158,8 @@ class Receiver:
             end = archives.stored_end(session, line.pk)
             if end is None:
                 end = start = line.needs
+            elif line.segment == FILE_SPAN:
+                start = archives.last_segment(session, line.pk, line.needs)
             else:
                 start = (end - 1) - (end - 1) % line.segment
             compare = archives.pieces_from(session, line.pk, start)
@@ -228,6 +224,8 @@ class Receiver:
         if not segment.data or segment.end <= segment.cut:
             segment.first = arrival.clock
         segment.last = arrival.clock
+        if segment.line.segment == FILE_SPAN:
+            return self._append_to_file(segment, arrival)
         data, size = arrival.data, segment.line.segment
         while data:
             room = size - len(segment.data)
@@ -241,11 +239,25 @@ class Receiver:
                 segment = _Open(segment.line, segment.end, segment.end, first=clock, last=clock)
         return segment
 
+    def _append_to_file(self, segment: _Open, arrival: Arrival) -> _Open:
+        """Segments of files end where the server says so; what follows begins at its own place."""
+        segment.source = segment.source or arrival.source
+        segment.data += arrival.data
+        self._compare(segment)
+        beyond = arrival.next
+        if beyond is None:
+            return segment
+        if segment.compare:  # its file was longer when it was stored
+            raise OtherHistory(OTHER_HISTORY)
+        if beyond > segment.cut:
+            self._store(segment, beyond, is_whole=True)
+        return _Open(segment.line, beyond, beyond, first=arrival.clock, last=arrival.clock)
+
     def _compare(self, segment: _Open) -> None:
         """The server has to send again what is stored."""
-        while segment.compare and segment.compare[0].end <= segment.end:
+        while segment.compare and segment.compare[0].plain_end <= segment.end:
             piece = segment.compare.pop(0)
-            plain = segment.data[piece.start - segment.start : piece.end - segment.start]
+            plain = segment.data[piece.start - segment.start : piece.plain_end - segment.start]
             if fastcrc.crc32.iscsi(bytes(plain)) != piece.crc:
                 raise OtherHistory(OTHER_HISTORY)
 
@@ -271,14 +283,15 @@ class Receiver:
         elif now - self._asked >= 2 * self._archive.interval_s:
             # It is behind: the row says by how much, and how long the server bears that.
             self._asked, latest = now, following.vitals()
-            behind = max(0, latest.position - (self._acknowledged or segment.cut))
             slack = {"slack": latest.slack, "slack_limit": latest.limit}
-            self._prove(lambda _: None, behind=behind, **slack)
+            self._prove(lambda _: None, behind=latest.behind, **slack)
 
-    def _store(self, segment: _Open, end: int, vitals: Vitals | None = None) -> None:
-        """Has [cut, end) stored, or the whole segment when it is full."""
+    def _store(
+        self, segment: _Open, end: int, vitals: Vitals | None = None, *, is_whole: bool = False
+    ) -> None:
+        """Has [cut, end) stored, or the whole segment when it is full or `is_whole`."""
         line = segment.line
-        is_full = len(segment.data) == line.segment
+        is_full = is_whole or len(segment.data) == line.segment
         start = segment.start if is_full else segment.cut
         plain = bytes(segment.data[start - segment.start : end - segment.start])
         piece = ArchivePiece(
@@ -286,6 +299,8 @@ class Receiver:
             start=start,
             end=end,
             whole=is_full,
+            plain=None if len(plain) == end - start else len(plain),
+            source=segment.source if start == segment.start else None,
             clock=vitals.clock if vitals else None,
             first=segment.first,
             last=segment.last,
@@ -298,7 +313,7 @@ class Receiver:
     ) -> int:
         """Object first, then its row; returns up to where all is stored."""
         sealed = age.seal(plain, self._archive.recipient)
-        self._layout.put_piece(line, piece.start, None if piece.whole else piece.end, sealed)
+        self._layout.put_piece(line, piece, sealed)
         piece.stored, piece.sha256 = len(sealed), hashlib.sha256(sealed).hexdigest()
         piece.crc, piece.created = fastcrc.crc32.iscsi(plain), self._tools.clock.now()
         start, end = piece.start, piece.end
@@ -317,7 +332,7 @@ class Receiver:
         is_full = piece.whole
         self._prove(write)
         if is_full:
-            self._layout.remove_parts(line, start)
+            self._layout.remove_parts(line, start, end)
         return end
 
     def _move_head(self, session: WriteSession, line: ArchiveLine, vitals: Vitals) -> None:
