@@ -1,0 +1,160 @@
+"""Archives of MariaDB's binary log: any instant comes back, and what is missing is named."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.archived_mariadb import INTERVAL, LOGGING, ArchivedMariaDB, archived_mariadb
+from fixtures.holdfast import await_that, fresh
+from fixtures.installation import installation_home
+from fixtures.mysql import MySQLServer, StartMySQL, url_of
+from holdfast.engines.mysql.client.address import connect, parse
+from holdfast.jobs.snapshots.restore_in_place import RESTORED
+from holdfast.kit.seal import Secret
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def managing() -> Iterator[ArchivedMariaDB]:
+    with archived_mariadb() as installation:
+        yield installation
+
+
+def fill(archiving: ArchivedMariaDB, begin: int, end: int) -> None:
+    archiving.sql(f"INSERT INTO t (n) SELECT seq FROM seq_{begin}_to_{end}")
+
+
+def count(archiving: ArchivedMariaDB) -> int:
+    return int(archiving.sql("SELECT count(*) FROM t")[0][0])
+
+
+def test_recovers_to_an_instant_and_again_after_that(managing: ArchivedMariaDB) -> None:
+    fill(managing, 1, 100)
+    managing.sql("CREATE EVENT sleepy ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM t")
+    managing.sql("CREATE EVENT awake ON SCHEDULE EVERY 1 YEAR DO DELETE FROM t WHERE n < 0")
+    managing.sql("CALL mysql.holdfast_create_user('reader', 'secret')")
+    before = managing.now()
+    managing.sql("DROP TABLE t")
+    managing.await_stored()
+    restore = managing.recover(targetTimestamp=before)
+    assert count(managing) == 100
+    assert restore["report"]["lastKept"]["transaction"].startswith("0-1-")
+    events = managing.sql("SELECT event_name, status FROM information_schema.events ORDER BY 1")
+    assert events == [("awake", "ENABLED"), ("sleepy", "DISABLED")]
+    login = replace(parse(managing.uri()), user="reader", password=Secret("secret"))
+    connect(login).close()
+
+    fill(managing, 101, 150)
+    managing.await_stored()
+    position = managing.position()
+    managing.sql("DELETE FROM t")
+    managing.await_stored()
+    assert managing.archive()["gaps"][-1]["reason"] == RESTORED
+    managing.recover(targetPosition=position)
+    assert count(managing) == 150
+
+
+def test_refuses_what_it_does_not_hold(managing: ArchivedMariaDB) -> None:
+    def problem(status: int, **target: Any) -> str:
+        answer = managing.api.post(f"{managing.addon}/pitr", target)
+        assert answer.status == status
+        return str(answer.error["message"])
+
+    assert "such as mariadb-bin.000012:4711" in problem(400, targetPosition="16/B374D848")
+    assert "must be a GTID, such as 0-1-4711" in problem(400, beforeTransaction="28747")
+    assert "is in none of the archive's windows" in problem(409, targetPosition="999999:4")
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    with installation_home() as home:
+        yield home
+
+
+def test_opens_without_us(managing: ArchivedMariaDB, scratch: Path) -> None:
+    """The lines of `docs/formats/archive.md`, as printed, after a restore by restic."""
+    fill(managing, 1, 10)
+    rows = count(managing)
+    managing.await_stored()
+    kit = managing.api.post("/platform-store/recovery-kit").data
+    [repository] = kit["repositories"]
+    environment = {"PATH": os.environ["PATH"], "RESTIC_PASSWORD": kit["passphrase"], "HOME": "/tmp"}
+    restic = ["restic", "--no-cache", "-r", repository["url"], "restore", "latest"]
+    subprocess.run(
+        [*restic, "--target", str(scratch / "restored")],
+        env=environment, check=True, capture_output=True,
+    )  # fmt: skip
+    (scratch / "restored" / "holdfast" / "archive-key.txt").rename(scratch / "key.txt")
+    [(newest,)] = managing.catalogue("SELECT root FROM archive_lines ORDER BY pk DESC LIMIT 1")
+    [root] = managing.data_dir.glob(f"store/archive/*/*/*/{newest}")
+
+    def copied() -> bool:
+        """A segment that is full takes the place of its pieces meanwhile."""
+        shutil.rmtree(scratch / "root", ignore_errors=True)
+        with suppress(shutil.Error, FileNotFoundError):
+            shutil.copytree(root, scratch / "root")
+            return True
+        return False
+
+    await_that(copied)
+    text = (ROOT / "docs/formats/archive.md").read_text()
+    script = text.partition("### A binary log")[2].partition("```sh\n")[2].partition("```")[0]
+    question = f"SELECT count(*) FROM {parse(managing.uri()).database}.t;"
+    asking = script.replace('echo "SHUTDOWN;"', f'echo "{question}"; echo "SHUTDOWN;"')
+    done = subprocess.run(
+        ["sh", "-ec", asking], cwd=scratch, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split()[-1] == str(rows)
+
+
+@pytest.fixture(scope="module")
+def attached(start_mysql: StartMySQL) -> Iterator[tuple[ArchivedMariaDB, MySQLServer]]:
+    server = start_mysql("archived", options=LOGGING)
+    with installation_home() as home:
+        installation = ArchivedMariaDB(home, {"HOLDFAST_DEAD": "3"})
+        installation.start()
+        try:
+            project = installation.api.post("/projects", {"name": fresh("P")}).data["id"]
+            body = {"name": "Own", "type": "mysql", "connectionString": url_of(server)}
+            addon = installation.api.post(f"/projects/{project}/addons", body).data["id"]
+            installation.addon = f"/projects/{project}/addons/{addon}"
+            server.execute("CREATE TABLE main.t (n INT)")
+            yield installation, server
+        finally:
+            installation.end()
+
+
+def test_archives_an_attached_server(attached: tuple[ArchivedMariaDB, MySQLServer]) -> None:
+    archiving, server = attached
+    server.execute("SET GLOBAL sync_binlog = 0")
+    answer = archiving.api.patch(archiving.addon, {"pitrEnabled": True})
+    assert answer.status == 409
+    assert "SET GLOBAL sync_binlog = 1" in answer.error["message"]
+    server.execute("SET GLOBAL sync_binlog = 1")
+    assert archiving.api.patch(archiving.addon, {"pitrEnabled": True}).status == 200
+    archiving.api.post(f"{archiving.addon}/archive", INTERVAL)
+    await_that(archiving.window, 60, archiving.why)
+    archiving.await_stored()
+
+
+def test_log_that_was_removed_is_a_gap_that_is_named_and_healed(
+    attached: tuple[ArchivedMariaDB, MySQLServer],
+) -> None:
+    archiving, server = attached
+    archiving.kill()
+    server.execute("FLUSH BINARY LOGS", "INSERT INTO main.t VALUES (1)", "FLUSH BINARY LOGS")
+    [(newest, *_)] = server.execute("SHOW MASTER STATUS")
+    server.execute(f"PURGE BINARY LOGS TO '{newest}'")
+    archiving.start()
+    await_that(lambda: archiving.archive()["gaps"], 60, archiving.why)
+    [gap] = archiving.archive()["gaps"]
+    assert gap["reason"] == "the server removed its log before it was stored"
