@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,19 @@ def test_a_purged_file_is_removed_log(server: MySQLServer) -> None:
         copy.begin(log)
         with pytest.raises(LogRemoved, match="before it was stored"):
             await_failure(log)
+
+
+def test_a_managed_server_removes_what_is_stored(server: MySQLServer) -> None:
+    """But for the file with the last byte, to compare it after a restart of ours."""
+    rotate(server)
+    rotate(server)
+    address = replace(server.address, owner="owner")
+    with follow(address, "s", Guard(SystemClock())) as log:
+        log.begin(log.line, log.oldest)
+        log.keep(3 * FILE_SPAN)
+        names = [str(row[0]) for row in server.execute("SHOW BINARY LOGS")]
+        assert names == ["mariadb-bin.000002", "mariadb-bin.000003"]
+        assert log.vitals().limit is not None
 
 
 def test_a_successor_ends_the_stream_of_its_predecessor(server: MySQLServer) -> None:

@@ -10,7 +10,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from holdfast.contracts.archive import FILE_SPAN, OTHER_HISTORY, Arrival, Vitals
 from holdfast.contracts.engine import Address
@@ -340,10 +340,11 @@ def follow(address: Address, slot: str, guard: Guard) -> Generator[Following]:
 
 
 def release(address: Address) -> None:
-    """A managed server removes what it kept for us; it keeps no log after its next start."""
+    """A managed server removes what it kept for us; it keeps no log after its next start. One that
+    does not run has nothing to let go of."""
     if address.owner is None:
         return
-    with translated(), connect(address) as session:
+    with suppress(AddonUnavailable), translated(), connect(address) as session:
         rows = session.named_rows("SHOW MASTER STATUS")
         if rows:
             session.execute(f"PURGE BINARY LOGS TO {session.literal(str(rows[0]['File']))}")
