@@ -108,6 +108,8 @@ def test_any_acknowledged_transaction_comes_back(archived: ArchivedMariaDB, roun
     for _ in range(rounds):
         gaps = archived.archive()["gaps"]
         with writing(archived) as writers:
+            await_written(archived, writers, 50)
+            archived.backup()
             for fault in FAULTS:
                 await_written(archived, writers, 50)
                 fault(archived)

@@ -11,10 +11,10 @@ import pytest
 
 from fixtures.holdfast import await_that
 from fixtures.mysql import MySQLServer, StartMySQL
-from holdfast.contracts.archive import FILE_SPAN, OTHER_HISTORY, Arrival
+from holdfast.contracts.archive import FILE_SPAN, OTHER_HISTORY, Arrival, Log
 from holdfast.domain.errors import Failure, LogRemoved, OtherHistory
 from holdfast.engines.mysql.client.connection import Session
-from holdfast.engines.mysql.physical import binlog
+from holdfast.engines.mysql.physical import binlog, log_replay
 from holdfast.engines.mysql.physical.following import Following, follow
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
@@ -224,6 +224,34 @@ def test_a_successor_ends_the_stream_of_its_predecessor(server: MySQLServer) -> 
         with pytest.raises(Failure):
             await_failure(old)
         new.receive(1)
+
+
+def test_the_transactions_are_those_of_the_server(server: MySQLServer, root: Session) -> None:
+    """In one session: by rows, a statement of its own, one that is compressed, and two phases."""
+    definition = f"CREATE EVENT d.e ON SCHEDULE EVERY 1 DAY DO SELECT '{'long' * 200}'"
+    gtids: list[str] = []
+    with root as session:
+        session.execute("SET GLOBAL log_bin_compress = 1, GLOBAL log_bin_compress_min_len = 10")
+        for statements in (
+            ["INSERT INTO d.t VALUES (1, 'x')"],
+            ["CREATE TABLE d.u (n INT) ENGINE=MyISAM"],
+            ["INSERT INTO d.u VALUES (1)"],
+            [definition],
+            ["XA START 'x'", "INSERT INTO d.t VALUES (2, 'y')", "XA END 'x'", "XA PREPARE 'x'"],
+            ["XA COMMIT 'x'"],
+        ):
+            for statement in statements:
+                session.execute(statement)
+            gtids.append(str(session.value("SELECT @@last_gtid")))
+        session.execute("SET GLOBAL log_bin_compress = 0")
+    end = FILE_SPAN + (server.place.directory / "mariadb-bin.000001").stat().st_size
+    log = Log(server.place.directory, [("mariadb-bin", FILE_SPAN, end)], FILE_SPAN)
+    transactions = list(log_replay.transactions(log))[-len(gtids) :]
+    assert [transaction.gtid for transaction in transactions] == gtids
+    events = [item.statement for item in transactions if item.statement is not None]
+    texts = [binlog.query_of(event).text for event in events]
+    assert [text for text in texts if log_replay.defines_event(text)] != []
+    assert transactions[-1].end == end
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_no_server_takes_what_is_another_ones(
         assert len(found) == 7  # on disk: no other temporary table holds long texts
     finally:
         mysql_engine.stop(place)
-    assert Rehearsal(Path("/nowhere"), place.directory, place, a_guard()).run()
+    assert Rehearsal(Path("/nowhere"), place.directory, place, a_guard()).run({})
     assert somebodys.exists()
     assert sorted(path.name for path in home.iterdir()) == ["data", "data.tmp", "log"]
     assert list((home / "data.tmp").iterdir()) == []

@@ -80,6 +80,17 @@ def test_lists_transactions_over_files(tmp_path: Path) -> None:
     assert (query.database, query.text[:12]) == (b"d", b"CREATE EVENT")
 
 
+def test_a_compressed_statement_is_read(tmp_path: Path) -> None:
+    file, text = Written(), b"CREATE EVENT e DO SELECT 1"
+    file.add(Kind.GTID, struct.pack("<QIB6x", 1, 0, 1), 100)
+    head = struct.pack("<IIBHH", 1, 0, 1, 0, 0) + b"d\0"
+    packed = bytes([0x81, len(text)]) + zlib.compress(text)
+    file.add(Kind.QUERY_COMPRESSED, head + packed, 100)
+    [transaction] = log_replay.transactions(log_of(tmp_path, file))
+    assert transaction.statement is not None
+    assert binlog.query_of(transaction.statement).text == text
+
+
 @pytest.mark.parametrize(
     ("instant", "inclusive", "transaction"),
     [(99_999, True, None), (100_000, True, "0-7-1"), (102_999, True, "0-7-1"),

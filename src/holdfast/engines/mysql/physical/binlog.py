@@ -250,11 +250,15 @@ def query_of(event: bytes) -> Query:
     if begin + database_bytes + 1 > len(event):
         raise EvidenceMissing("the binary log holds a statement that is cut off")
     database = event[begin : begin + database_bytes]
+    text = event[begin + database_bytes + 1 :]
     try:
         settings = _settings(variables)
-    except (struct.error, IndexError) as error:
+        if header(event).kind == Kind.QUERY_COMPRESSED:
+            # One byte says how many bytes the length has that follows it.
+            text = zlib.decompress(text[1 + (text[0] & 7) :])
+    except (struct.error, IndexError, zlib.error) as error:
         raise EvidenceMissing("the binary log holds a statement that is cut off") from error
-    return Query(database, event[begin + database_bytes + 1 :], settings)
+    return Query(database, text, settings)
 
 
 def _settings(variables: bytes) -> dict[str, int | bytes]:

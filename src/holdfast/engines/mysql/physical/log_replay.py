@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from psutil import virtual_memory
+
 from holdfast.contracts.archive import FILE_SPAN, Commit, Log, Replay, Stop, Target
 from holdfast.contracts.snapshots import LOG_POSITION
 from holdfast.domain.errors import EvidenceMissing, RestoreDiffers
@@ -27,6 +29,7 @@ _EVENT_DEFINITION = re.compile(
 )
 _INDEX = "relay.index"
 _POLL_SECONDS = 0.05
+_BUFFER_BYTES = 512 << 20
 _SLOW_CLOCK_MS = 1000
 """Commits are dated in whole seconds, a head in ms."""
 
@@ -95,7 +98,8 @@ def _require_base(log: Log, end: int, gtids: str) -> None:
         reached = transaction.end
         last[transaction.gtid.partition("-")[0]] = transaction.gtid
     known = {gtid.partition("-")[0]: gtid for gtid in gtids.split(",") if gtid}
-    if reached > end or any(known.get(domain) != gtid for domain, gtid in last.items()):
+    is_other = bool(known) and any(known.get(domain) != gtid for domain, gtid in last.items())
+    if reached > end or is_other:
         raise EvidenceMissing(
             f"the archived log at {binlog.show_position(end)} is not that of the snapshot"
         )
@@ -124,6 +128,7 @@ def options(replay: Replay, home: Path) -> list[str]:
         "--slave-parallel-threads=0",  # else 10.11.19 crashes, always
         "--slave-max-allowed-packet=1G",
         "--max-allowed-packet=1G",
+        f"--innodb-buffer-pool-size={min(_BUFFER_BYTES, virtual_memory().total // 4)}",
         "--innodb-flush-log-at-trx-commit=0",  # a server that fails is thrown away
         "--local-infile=0",
         "--event-scheduler=OFF",  # DISABLED refuses statements that define events
