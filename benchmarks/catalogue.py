@@ -94,7 +94,12 @@ def settle(catalog: Catalog) -> None:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return
     with catalog.engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM ANALYZE")
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        for table in (Backup, Schedule):  # their keys were given, so the sequences know nothing
+            name = table.__tablename__
+            sequence = func.pg_get_serial_sequence(name, "pk")
+            connection.execute(select(func.setval(sequence, func.max(table.pk))))
+        connection.exec_driver_sql("VACUUM ANALYZE")
 
 
 def _addon(project_pk: int, number: int, now: int) -> Addon:

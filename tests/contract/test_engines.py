@@ -127,7 +127,8 @@ def connected(name: str, url: str) -> AbstractContextManager[Any]:
         mongo: pymongo.MongoClient[Any] = pymongo.MongoClient(url)
         mongo.admin.command("ping")
         return closing(mongo)
-    client = redis.Redis.from_url(url, protocol=2).client()
+    # Its pool is closed with it; a `client()` of another one waits for the garbage collector.
+    client = redis.Redis.from_url(url, protocol=2, single_connection_client=True)
     client.ping()
     return closing(client)
 

@@ -73,6 +73,7 @@ def _shared(parts: Parts) -> Api:
         open_channel=open_channel,
         complete_channel=complete_channel,
         stored_bytes=parts.stored_bytes,
+        platform_directory=parts.platform_directory,
     )
 
 

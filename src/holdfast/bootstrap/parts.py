@@ -129,6 +129,12 @@ class Parts:
             options = {**options, "mark": mark}
         return self._measured(open_store(kind, self._spooled(kind, options)), PLATFORM)
 
+    @property
+    def platform_directory(self) -> Path | None:
+        """The directory of the platform's own store; None: it is not on this machine."""
+        kind, options = config.platform_store(self.settings)
+        return Path(str(options["directory"])) if kind == "local" else None
+
     @cached_property
     def stored_bytes(self) -> StoredBytes:
         return StoredBytes(self.clock)

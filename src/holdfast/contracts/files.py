@@ -21,6 +21,15 @@ class Rooted(Protocol):
 
 
 @runtime_checkable
+class Samplable(Protocol):
+    """An engine that can make up a small database to try things with."""
+
+    def make_sample(self) -> Address:
+        """Makes it, unless it is there already, and says where it is."""
+        ...
+
+
+@runtime_checkable
 class RestorableWhileOpen(Protocol):
     """A database whose whole content can be replaced while other processes have it open."""
 

@@ -75,6 +75,10 @@ caller may accept."""
 FOREIGN = "foreign"
 """Key in the facts given to a rehearsal: a stranger may have shaped the snapshot."""
 
+CHECKED_AFTERWARDS = "checkedAfterwards"
+"""Key in the facts given to a rehearsal: the caller lets the restored server check all user data
+itself, so the rehearsal need not."""
+
 
 def is_foreign(facts: Mapping[str, Any]) -> bool:
     """Whether a stranger may have shaped a snapshot: it was imported, or marked `FOREIGN`."""

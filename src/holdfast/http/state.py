@@ -65,6 +65,8 @@ class Api:
     open_channel: OpenChannel
     complete_channel: Complete
     stored_bytes: StoredBytes
+    platform_directory: Path | None = None
+    """Where the platform's own store is on this machine; None: elsewhere."""
     hasher: Hasher = field(default_factory=Hasher)
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STORED_AT_ONCE))
     """Bounds parts of uploads on their way to the store, which may keep each in memory."""

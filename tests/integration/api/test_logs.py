@@ -98,7 +98,7 @@ def test_an_expression_that_explodes_is_refused(api: Api, attached: Attached, ba
 def tail(api: Api, path: str, base: str = "/v1") -> Iterator[ClientConnection]:
     """A socket without an authorization header, as the official clients open it."""
     url = f"{api.url.replace('http', 'ws', 1)}{base}{path}?queryType=tail"
-    with connect(url, open_timeout=10) as socket:
+    with connect(url, open_timeout=60) as socket:
         yield socket
 
 
@@ -183,7 +183,7 @@ def test_a_tail_of_nothing_is_an_error_frame(api: Api, attached: Attached, token
         (f"{attached.path}/logs", blind.token),
         (f"{attached.path}/logs?lineLimit=x", api.token),
     ):
-        with connect(f"{api.url.replace('http', 'ws', 1)}/v1{path}", open_timeout=10) as socket:
+        with connect(f"{api.url.replace('http', 'ws', 1)}/v1{path}", open_timeout=60) as socket:
             socket.send(init(token))
             got, _ = frames(socket)
         assert [frame["type"] for frame in got] == ["init", "error"]

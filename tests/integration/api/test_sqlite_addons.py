@@ -117,6 +117,33 @@ def test_a_connection_is_tried_before_it_is_attached(installation: SqliteInstall
     assert (refused.status, list(refused.details)) == (400, ["connectionString"])
 
 
+def test_a_sample_is_made_once_and_attached(tmp_path: Path) -> None:
+    bare = start_holdfast(tmp_path, forked=True)
+    try:
+        api = bare.api()
+        assert api.post("/addon-types/redis/sample").status == 400
+        string = api.post("/addon-types/sqlite/sample").data["connectionString"]
+        path = Path(string.removeprefix("sqlite://"))
+        with closing(sqlite3.connect(path)) as session:
+            (orders,) = session.execute("SELECT count(*) FROM orders").fetchone()
+            session.execute("DELETE FROM orders WHERE id = 1")
+            session.commit()
+        assert orders > 1000
+        api.post("/addon-types/sqlite/sample")
+        with closing(sqlite3.connect(path)) as session:
+            left = session.execute("SELECT count(*) FROM orders").fetchone()
+        assert left == (orders - 1,), "the one that is there stays"
+        api.post("/projects", {"name": "Files"})
+        body = {"name": "Sample", "type": "sqlite"}
+        for text in (f"{string}/../../holdfast.db", f"sqlite://{path.parent}/../holdfast.db"):
+            refused = api.post("/projects/files/addons", {**body, "connectionString": text})
+            assert refused.status == 400, text
+        made = api.post("/projects/files/addons", {**body, "connectionString": string})
+        assert made.status == 200
+    finally:
+        bare.stop()
+
+
 def test_only_allowed_files_are_attached(installation: SqliteInstallation, tmp_path: Path) -> None:
     make(installation.home / "secret.db", rows=1)
     (installation.files / "link.db").symlink_to(installation.home / "secret.db")

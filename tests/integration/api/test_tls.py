@@ -59,7 +59,10 @@ def test_it_speaks_tls_with_the_given_certificate_and_nothing_else(
 
 def test_live_logs_and_links_go_over_it(encrypted: Server, certified: Certified) -> None:
     url = f"{encrypted.url.replace('https', 'wss')}/nowhere"
-    with pytest.raises(InvalidStatus) as refused, connect(url, ssl=certified.trust()):
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        connect(url, ssl=certified.trust(), open_timeout=60),
+    ):
         pass
     assert refused.value.response.status_code in (403, 404)
 

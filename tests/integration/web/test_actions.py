@@ -194,6 +194,19 @@ def test_attaching_says_at_the_field_what_is_wrong(shop: Shop, owner: Visitor) -
     assert missing not in bad.html.replace(problem_at(bad, "f-connectionString"), ""), "a secret"
 
 
+def test_a_connection_is_tested_before_it_is_attached(shop: Shop, owner: Visitor) -> None:
+    form = owner.get("/addons/new")
+    string = f"sqlite://{shop.files}/orders.db"
+    fields = {"name": "Twice", "project": "shop"}
+    bad = owner.send(form, "/addons/new/test", connectionString=f"{string}x", **fields)
+    assert (bad.status, "orders.dbx" in bad.html) == (400, True)
+    good = owner.send(form, "/addons/new/test", connectionString=string, **fields)
+    assert "It works: SQLite" in good.html
+    assert string not in good.html, "a secret"
+    attached = owner.send(good, "/addons/new", **fields)
+    assert attached.status == 303, "what was typed is carried sealed"
+
+
 def test_a_project_by_the_way(shop: Shop, owner: Visitor, orders: str) -> None:
     made = owner.send(owner.get("/projects"), "/projects", name="By the way")
     page = owner.follow(made)

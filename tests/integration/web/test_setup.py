@@ -84,6 +84,19 @@ def test_from_the_link_to_a_proven_backup(fresh_server: Server) -> None:
     assert [drill["cause"] for drill in drills] == ["backup"]
 
 
+def test_the_sample_is_backed_up_and_proven(fresh_server: Server) -> None:
+    visitor = Visitor(fresh_server)
+    key = hidden(visitor.get(link_of(fresh_server)).text, "key")
+    visitor.post("/setup", key=key, name="mara", password=GOOD_PASSWORD)
+    csrf = hidden(visitor.get("/setup/first").text, "csrf")
+    fields = {"csrf": csrf, "project": "Default", "plan": "daily", "drill": "on"}
+    begun = visitor.post("/setup/first", how="sample", name="Shop", connectionString="", **fields)
+    assert begun.status_code == 303, begun.text[-2000:]
+    run = begun.headers["location"]
+    await_that(lambda: "passed" in visitor.get(run).text, why=lambda: visitor.get(run).text[-3000:])
+    assert fresh_server.api().get("/projects/default/addons/shop").data["tags"] == ["sample"]
+
+
 def test_a_managed_database_is_made_backed_up_and_proven(fresh_server: Server) -> None:
     visitor = Visitor(fresh_server)
     key = hidden(visitor.get(link_of(fresh_server)).text, "key")

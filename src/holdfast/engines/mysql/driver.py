@@ -20,7 +20,7 @@ from holdfast.contracts.engine import (
     Traits,
 )
 from holdfast.contracts.foreign import Survey
-from holdfast.contracts.local_servers import SETTLED, LocalServer, is_foreign
+from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.domain.evidence import Check
 from holdfast.engines.mysql.client import address, tools
@@ -195,7 +195,7 @@ class MySQL(Server):
         guard: Guard,
     ) -> Mapping[str, object]:
         boot = Rehearsal(self.tools_dir, tree / "data", server, guard)
-        proven = boot.run(facts, foreign=is_foreign(facts))
+        proven = boot.run(facts)
         if server.ours and server.admin is not None:
             mark(tree / "data" / SETTLED)
         return proven

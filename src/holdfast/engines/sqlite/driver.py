@@ -24,6 +24,7 @@ from holdfast.contracts.foreign import Survey
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.domain.errors import NotSupported
 from holdfast.domain.evidence import Check
+from holdfast.engines.sqlite import sample
 from holdfast.engines.sqlite.client import journal, location, scratch, tables
 from holdfast.engines.sqlite.client.location import Fence, opened
 from holdfast.engines.sqlite.drills import assertions, content, self_checks
@@ -45,6 +46,7 @@ class SQLite:
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir.resolve()
         self._fence = Fence()
+        self._private: Path | None = None
 
     def confined(self, directory: Path) -> "SQLite":
         confined = SQLite(directory)
@@ -52,7 +54,12 @@ class SQLite:
         return confined
 
     def allow(self, roots: Sequence[Path], private: Path) -> None:
-        self._fence = Fence(roots, private)
+        self._private = private
+        self._fence = Fence(roots, private, private.resolve() / sample.FOLDER)
+
+    def make_sample(self) -> Address:
+        assert self._private is not None, "the engine was not told where its own files are"
+        return location.parse(f"sqlite://{sample.make(self._private.resolve())}")
 
     def probe(self, address: Address) -> Probe:
         path = self._fence.path(address)

@@ -69,8 +69,7 @@ def run(job: Job, record: DrillRecord) -> DrillRecord:
     with _judged(trial), ExitStack() as stack:
         with _limited(job):
             restored_copy = stack.enter_context(restored(trial))
-            judging.check_data(trial, restored_copy)
-            judging.compare_content(trial, restored_copy)
+            judging.judge_data(trial, restored_copy)
             judging.ask_assertions(trial, restored_copy)
             with job.tools.catalog.read() as session:
                 limit = drills.restore_limit_ms(session, job.addon)

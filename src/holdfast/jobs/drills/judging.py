@@ -1,12 +1,14 @@
 """Judges a restored server: its own checks, its content against the backup's, and assertions."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from holdfast.contracts.drills import Assertable, Content, ContentReadable, SelfChecking
 from holdfast.contracts.engine import EVERYTHING, Member
 from holdfast.domain.backup import FILES, BackupType
 from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.domain.evidence import Check
 from holdfast.domain.proof import drill
 from holdfast.domain.proof.drill import Finding, Verdict
 from holdfast.jobs.drills.restored import Restored, attempt_of
@@ -16,15 +18,24 @@ from holdfast.jobs.dumps import stored_dump
 _CHUNK_BYTES = 1 << 20
 
 
-def check_data(trial: Trial, restored: Restored) -> None:
-    """Runs every check of its own that the server has."""
-    if not isinstance(restored.engine, SelfChecking):
-        return
-    with trial.timed("checks"):
-        trial.add_checks(*restored.engine.check_data(restored.address, trial.job.guard))
+def judge_data(trial: Trial, restored: Restored) -> None:
+    """Lets the server check its data while what it holds is compared with the backup."""
+
+    def check() -> Sequence[Check]:
+        if not isinstance(restored.engine, SelfChecking):
+            return ()
+        with trial.timed("checks"):
+            return restored.engine.check_data(restored.address, trial.job.guard)
+
+    with ThreadPoolExecutor(1, "checks") as pool:
+        checks = pool.submit(check)
+        try:
+            _compare_content(trial, restored)
+        finally:  # what cannot be read is named by the server's checks
+            trial.add_checks(*checks.result())
 
 
-def compare_content(trial: Trial, restored: Restored) -> None:
+def _compare_content(trial: Trial, restored: Restored) -> None:
     """Dumps the restored data again and compares it, table by table, with what the backup holds.
 
     An independent path: the restore wrote with the loader, this reads with the dumper, and the two

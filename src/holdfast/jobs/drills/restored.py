@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.catalog.schema import Document
-from holdfast.contracts.drills import Confinable
+from holdfast.contracts.drills import Confinable, SelfChecking
 from holdfast.contracts.engine import Address, Attempt, Dumpable, Engine
 from holdfast.contracts.files import RestorableWhileOpen
 from holdfast.contracts.local_servers import (
+    CHECKED_AFTERWARDS,
     DIFFERENCES,
     Hostable,
     LocalServer,
@@ -187,7 +188,10 @@ def _snapshot_of_server(
         _write_files(trial, found, tree)
     with trial.timed("load"):
         engine.arrange(tree, server)
-        result = engine.rehearse(tree, server, found.manifest["facts"], job.guard)
+        facts = dict(found.manifest["facts"])
+        if isinstance(engine, SelfChecking):
+            facts[CHECKED_AFTERWARDS] = True
+        result = engine.rehearse(tree, server, facts, job.guard)
         shutil.rmtree(server.directory)
         durable.move(tree / "data", server.directory)
         server = replace(server, version=engine.runs_as(server, server.version))

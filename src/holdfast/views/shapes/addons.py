@@ -60,6 +60,12 @@ class AddonProbeView(Shape):
     bytes: str
 
 
+class SampleView(Shape):
+    """Where a database is that was made up to try things with."""
+
+    connection_string: str
+
+
 class AddonItem(Shape):
     id: str
     name: str

@@ -1,5 +1,6 @@
 """Destinations: where copies are kept, whether that works, and what is there."""
 
+import shutil
 from collections import Counter
 from typing import Any
 
@@ -8,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from holdfast.http.state import of
-from holdfast.views.metrics.stored import PLATFORM
+from holdfast.views.metrics.stored import GROWTH_DAYS, PLATFORM, full_at
 from holdfast.web.forms import Form, split_list, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls, path_of
@@ -62,10 +63,21 @@ async def _list_page(request: Request, viewer: Viewer, form: Form, status: int =
     frame = await frame_of(request, viewer)
 
     stored = await run_in_threadpool(api.stored_bytes.recent, api.catalog)
-    sizes, copies = Counter[str](), Counter[str]()
+    sizes, copies, growth = Counter[str](), Counter[str](), Counter[str]()
     for row in stored or ():
+        growth[row.store] += row.growth
         sizes[row.store] += row.bytes
         copies[row.store] += row.copies
+    store_alarms = [row for row in alarms.items("alarms") if row["kind"] in _STORE_ALARMS]
+    unusable = {
+        PLATFORM
+        if row["subject"] == "the platform store"
+        else row["subject"].removeprefix("store ")
+        for row in store_alarms
+        if row["kind"] == "store.unusable"
+    }
+    directory = api.platform_directory
+    room = shutil.disk_usage(directory) if directory and directory.is_dir() else None
     checks = {row.get("destinationId", PLATFORM): row for row in audits.items("audits")}
     open_findings = [row for row in findings.items("findings") if "settledAt" not in row]
     destinations = listed.data["backupDestinations"]
@@ -77,9 +89,14 @@ async def _list_page(request: Request, viewer: Viewer, form: Form, status: int =
         "is_counted": stored is not None,
         "sizes": sizes,
         "copies": copies,
+        "growth": growth,
+        "growth_days": GROWTH_DAYS,
+        "room": room,
+        "unusable": unusable,
+        "full_at": full_at(room.free, growth[PLATFORM], frame.now) if room else None,
         "checks": checks,
         "findings": open_findings,
-        "alarms": [row for row in alarms.items("alarms") if row["kind"] in _STORE_ALARMS],
+        "alarms": store_alarms,
         "platform": PLATFORM,
         "form": form,
     }

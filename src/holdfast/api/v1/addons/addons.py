@@ -9,8 +9,9 @@ from holdfast.api.places import AddonPath, AtAddon, Paging, project_at
 from holdfast.api.probing import found_for, moved_to, require_archivable, require_server
 from holdfast.api.reading import in_turn
 from holdfast.catalog import addons as rows
+from holdfast.contracts.files import Samplable
 from holdfast.domain.access import Caller, Permission
-from holdfast.domain.errors import Conflict
+from holdfast.domain.errors import Conflict, Invalid
 from holdfast.domain.naming import slug
 from holdfast.http import answers
 from holdfast.http.auth import requires
@@ -20,7 +21,7 @@ from holdfast.usecases import addons as verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import AddonForm, AddonPatch, AddonProbeForm
 from holdfast.views import addons as views
-from holdfast.views.shapes.addons import AddonList, AddonProbeView, AddonView
+from holdfast.views.shapes.addons import AddonList, AddonProbeView, AddonView, SampleView
 from holdfast.views.shapes.base import Empty, Many, One
 
 router = APIRouter(tags=["addons"])
@@ -84,6 +85,17 @@ def probe_addon(api: State, caller: Creator, addon_type: str, form: AddonProbeFo
     size = server.probe.size if server.probe else 0
     flavour = server.probe.flavour if server.probe else addon_type
     return answers.one(AddonProbeView(flavour=flavour, version=server.version, bytes=str(size)))
+
+
+@router.post("/addon-types/{addon_type}/sample", response_model=One[SampleView])
+def make_sample(api: State, caller: Creator, addon_type: str) -> Response:
+    """Makes up a small database on this machine, once, which can then be attached."""
+    engine = api.engines(addon_type)
+    if not isinstance(engine, Samplable):
+        problem = f"there is no sample of {engine.title}; attach the one of sqlite"
+        raise Invalid(problem, {"type": problem})
+    (string,) = engine.secrets(engine.make_sample()).values()
+    return answers.one(SampleView(connection_string=string))
 
 
 @router.get(ADDON, response_model=One[AddonView])

@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.local_servers import DIFFERENCES, SETTLED, LocalServer, is_foreign
+from holdfast.contracts.local_servers import (
+    CHECKED_AFTERWARDS,
+    DIFFERENCES,
+    SETTLED,
+    LocalServer,
+    is_foreign,
+)
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.domain.evidence import Check
 from holdfast.engines.mongodb.client.connection import Connection
@@ -65,8 +71,9 @@ class Rehearsal:
         checks: list[Check] = []
         names: set[str] = set()
         for database in databases(connection):
-            check = self._check_database(connection, database, self._guard)
-            checks += [check] if check is not None else []
+            if CHECKED_AFTERWARDS not in facts:
+                check = self._check_database(connection, database, self._guard)
+                checks += [check] if check is not None else []
             names |= {
                 f"{database}.{item.name}"
                 for item in definitions(connection, database)

@@ -12,7 +12,12 @@ from typing import Any
 
 from holdfast.contracts.archive import REPLAY, REPLAYING, Replay
 from holdfast.contracts.engine import Address
-from holdfast.contracts.local_servers import LocalServer, Login
+from holdfast.contracts.local_servers import (
+    CHECKED_AFTERWARDS,
+    LocalServer,
+    Login,
+    is_foreign,
+)
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, EvidenceMissing, RestoreDiffers
 from holdfast.engines.mysql.client import facts, tools
 from holdfast.engines.mysql.client.address import connect
@@ -48,12 +53,14 @@ class Rehearsal:
         self._server = server
         self._guard = guard
 
-    def run(self, copy: Mapping[str, Any], *, foreign: bool = False) -> Mapping[str, object]:
-        """Verifies the snapshot with the facts `copy`, after the replay that they may ask for.
-        Returns facts about what was proven. RestoreDiffers or EvidenceMissing when it is not sound.
+    def run(self, copy: Mapping[str, Any]) -> Mapping[str, object]:
+        """Facts about what was proven of the snapshot with the facts `copy`, after the replay that
+        they may ask for.
 
-        The accounts of a `foreign` copy are disarmed.
+        RestoreDiffers or EvidenceMissing when it is not sound. The accounts of a foreign one are
+        disarmed.
         """
+        own_only = CHECKED_AFTERWARDS in copy
         checked: list[int] = []
         replay: Replay | None = copy.get(REPLAY)
         proven: dict[str, object] = {}
@@ -62,8 +69,8 @@ class Rehearsal:
             self._replay(replay, copy)
 
         def action(session: Session) -> None:
-            checked.append(self._check(session))
-            if foreign:
+            checked.append(self._check(session, own_only=own_only))
+            if is_foreign(copy):
                 session.execute("FLUSH PRIVILEGES")
                 foreign_accounts.disarm(session, self._tools.flavour, self._server.users)
 
@@ -182,12 +189,14 @@ class Rehearsal:
                 continue
             return
 
-    def _check(self, session: Session) -> int:
-        """Checks all tables, the server's own among them; returns how many."""
+    def _check(self, session: Session, *, own_only: bool) -> int:
+        """Checks the server's own tables, and all others unless `own_only`; returns how many."""
         count = 0
         databases = [str(row[0]) for row in session.rows("SHOW DATABASES")]
         for database in databases:
             if database in ("information_schema", "performance_schema"):
+                continue
+            if own_only and database not in facts.SYSTEM:
                 continue
             for table in facts.tables(session, database):
                 if table["type"] in facts.TABLE_TYPES and table["engine"] in _CHECKABLE_ENGINES:

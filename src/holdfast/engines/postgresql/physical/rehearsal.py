@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from holdfast.contracts.archive import REPLAY, SLOT, Replay
 from holdfast.contracts.engine import Address
-from holdfast.contracts.local_servers import LocalServer
+from holdfast.contracts.local_servers import CHECKED_AFTERWARDS, LocalServer
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,
@@ -104,7 +104,9 @@ class Rehearsal:
             with self._booted(home, begun) as child:
                 address = Address(private, _PORT, copy["superuser"], Secret(""), "postgres")
                 self._await(address, child)
-                proven = self._verify(address, begun)
+                proven = self._require_promoted(address, begun)
+                if CHECKED_AFTERWARDS not in copy:
+                    proven["databases"] = self._check_data(address)
                 replay: Replay | None = copy.get(REPLAY)
                 if replay is not None:
                     timeline = int(str(proven[TIMELINE]))
@@ -208,17 +210,21 @@ class Rehearsal:
                     raise
             return
 
-    def _verify(self, address: Address, begun: NewTimeline) -> dict[str, object]:
+    def _require_promoted(self, address: Address, begun: NewTimeline) -> dict[str, object]:
+        """The timeline that the server writes now."""
         with translated(), connect(address) as session:
             if facts.server(session)["standby"]:
                 raise RestoreDiffers("the snapshot's server did not end its recovery")
-            timeline = begun.require(session)
+            return {TIMELINE: begun.require(session)}
+
+    def _check_data(self, address: Address) -> dict[str, object]:
+        with translated(), connect(address) as session:
             names = [str(database["name"]) for database in facts.databases(session)]
         checked: dict[str, object] = {}
         for name in names:
             with translated(self._guard), connect(address, name) as session:
                 checked[name] = amcheck.verify(session, self._guard)
-        return {"databases": checked, TIMELINE: timeline}
+        return checked
 
     def _confine(self, address: Address) -> list[str]:
         """Makes the superuser Holdfast's own, and gives what it owned to the addon's owner."""

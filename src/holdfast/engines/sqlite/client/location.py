@@ -23,14 +23,19 @@ BUSY_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Fence:
-    """Allows files below `roots`, but not below Holdfast's own directory `private`."""
+    """Allows files below `roots`, but not below Holdfast's own directory `private`, of which only
+    the files in `samples` are allowed."""
 
     roots: Sequence[Path] = ()
     private: Path | None = None
+    samples: Path | None = None
 
     def path(self, address: Address) -> Path:
         """The path of an allowed file, checked on each call. AddonRefused says why not."""
         path = Path(address.database)
+        climbs = ".." in path.parts
+        if self.samples is not None and path.is_relative_to(self.samples) and not climbs:
+            return _require_plain(path, self.samples)
         if not self.roots:
             raise AddonRefused(
                 "this Holdfast touches no files: start it with --sqlite-roots DIR or set"
@@ -38,23 +43,28 @@ class Fence:
                 reason="roots",
             )
         root = next((root for root in self.roots if path.is_relative_to(root)), None)
-        if root is None or ".." in path.parts:
+        if root is None or climbs:
             allowed = ", ".join(str(root) for root in self.roots)
             raise AddonRefused(f"{path} is not below {allowed}", reason="roots")
         if self.private is not None and path.resolve().is_relative_to(self.private.resolve()):
             raise AddonRefused(f"{path} belongs to Holdfast itself", reason="roots")
-        below = path.relative_to(root).parts
-        for depth in range(1, len(below) + 1):
-            current = root.joinpath(*below[:depth])
-            try:
-                mode = current.lstat().st_mode
-            except OSError as error:
-                raise AddonUnavailable(f"{current}: {error.strerror}") from error
-            if stat.S_ISLNK(mode):
-                raise AddonRefused(f"{current} is a symbolic link", reason="link")
-            if not (stat.S_ISREG(mode) if current == path else stat.S_ISDIR(mode)):
-                raise AddonRefused(f"{current} is not a regular file", reason="file")
-        return path
+        return _require_plain(path, root)
+
+
+def _require_plain(path: Path, root: Path) -> Path:
+    """The path of a regular file that is reached from `root` through no symbolic link."""
+    below = path.relative_to(root).parts
+    for depth in range(1, len(below) + 1):
+        current = root.joinpath(*below[:depth])
+        try:
+            mode = current.lstat().st_mode
+        except OSError as error:
+            raise AddonUnavailable(f"{current}: {error.strerror}") from error
+        if stat.S_ISLNK(mode):
+            raise AddonRefused(f"{current} is a symbolic link", reason="link")
+        if not (stat.S_ISREG(mode) if current == path else stat.S_ISDIR(mode)):
+            raise AddonRefused(f"{current} is not a regular file", reason="file")
+    return path
 
 
 def parse(connection_string: str) -> Address:

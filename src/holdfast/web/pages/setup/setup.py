@@ -1,6 +1,5 @@
 """Set-up: the link that a fresh installation prints, and three answers to the first backup."""
 
-import json
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from holdfast.catalog.access import users
 from holdfast.domain.access import Permission
-from holdfast.domain.errors import Failure, Invalid, NotFound, SealBroken
+from holdfast.domain.errors import Failure, Invalid, NotFound
 from holdfast.http.arrival import address_of
 from holdfast.http.auth import check
 from holdfast.http.limits.throttle import digest_of
@@ -21,11 +20,12 @@ from holdfast.usecases.access import first_owner
 from holdfast.usecases.access.users import require_good
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.users import UserForm
+from holdfast.web import typed_secrets
 from holdfast.web.forms import Form
 from holdfast.web.in_process import Answer, Calls, path_of
 from holdfast.web.live import addon_topic
 from holdfast.web.pages.access.sign_in import only_single
-from holdfast.web.pages.addons.new import ENGINE_BY_SCHEME, body_of
+from holdfast.web.pages.addons.new import body_of, engine_of, probe_of
 from holdfast.web.session import (
     Posted,
     Posting,
@@ -134,8 +134,6 @@ async def _show_first(
 ) -> Response:
     """`probe` is what testing the connection came to, None: it was not tested."""
     types = (await Calls(request, viewer.caller).get("/v1/addon-types"))["addonTypes"]
-    secrets = {name: form.value(name) for name in _SECRETS if form.value(name)}
-    sealed = of(request).services.sealer.seal(Secret(json.dumps(secrets)), _seal_of(viewer))
     refused = form.message or (probe is not None and not probe.ok)
     return show_door(
         request,
@@ -146,7 +144,7 @@ async def _show_first(
         viewer=viewer,
         wide=True,
         form=form,
-        sealed=sealed if secrets else "",
+        sealed=typed_secrets.seal(request, viewer, form, _SECRETS),
         probe=probe,
         features={kind["type"]: kind["features"] for kind in types}.get(_engine(form), {}),
         managed=[(kind["type"], kind["name"]) for kind in types if kind["features"]["managed"]],
@@ -155,31 +153,13 @@ async def _show_first(
 
 
 def _read_first(request: Request, posted: Posted) -> Form:
-    """The answers; secrets that were not typed again are those of the page before, which carries
-    them sealed."""
     form = Form.of(posted.form, _FIELDS)
-    try:
-        sealer = of(request).services.sealer
-        opened = sealer.open(form.value("sealed"), _seal_of(posted.viewer)).reveal()
-        form.values |= {
-            name: form.value(name) or secret for name, secret in json.loads(opened).items()
-        }
-    except SealBroken:  # there is none, or it is of another session
-        pass
-    return form
-
-
-def _seal_of(viewer: Viewer) -> str:
-    return f"set-up of {viewer.session_id}"
+    return typed_secrets.restore(request, posted.viewer, form)
 
 
 def _engine(form: Form) -> str:
     """The kind of the database that is attached or made."""
-    if form.value("how") == "managed":
-        return form.value("type")
-    return ENGINE_BY_SCHEME.get(
-        form.value("connectionString").partition(":")[0].lower(), "postgresql"
-    )
+    return form.value("type") if form.value("how") == "managed" else engine_of(form)
 
 
 @router.post("/setup/first/test")
@@ -187,9 +167,7 @@ async def test_connection(request: Request, posted: Posting) -> Response:
     """Probes the connection string as attaching does, and shows the form with what was found."""
     form = _read_first(request, posted)
     form.values["how"] = "attach"
-    body = {"connectionString": form.value("connectionString")}
-    calls = Calls(request, posted.viewer.caller)
-    probe = await calls.ask("POST", path_of("addon-types", _engine(form), "probe"), body)
+    probe = await probe_of(Calls(request, posted.viewer.caller), form)
     return await _show_first(request, posted.viewer, form, probe)
 
 
@@ -215,8 +193,11 @@ class _Stopped(Exception):
 async def _take(calls: Calls, form: Form) -> str:
     """Takes the steps in their order; returns the page that follows the backup."""
     project = await _project(calls, form.value("project") or "Default")
-    answers = {**_CHOICES, **form.values, "type": _engine(form)}
-    body = body_of(Form({**answers, "name": form.value("name") or "First"}))
+    answers = {**_CHOICES, **form.values, "name": form.value("name") or "First"}
+    if form.value("how") == "sample":
+        sample = await _post(calls, path_of("addon-types", "sqlite", "sample"), {})
+        answers |= {"how": "attach", "tags": "sample", **sample}
+    body = body_of(Form({**answers, "type": _engine(form)}))
     addon = await _post(calls, path_of("projects", project, "addons"), body)
     base = ("projects", project, "addons", addon["id"])
     try:
