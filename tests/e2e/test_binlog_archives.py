@@ -1,6 +1,8 @@
 """Archives of MariaDB's binary log: any instant comes back, and what is missing is named."""
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,13 +14,15 @@ from typing import Any
 import pytest
 
 from fixtures.archived_mariadb import INTERVAL, LOGGING, ArchivedMariaDB, archived_mariadb
-from fixtures.holdfast import await_that, fresh
+from fixtures.holdfast import await_that
 from fixtures.installation import installation_home
 from fixtures.mysql import MySQLServer, StartMySQL, url_of
 from holdfast.engines.mysql.client.address import connect, parse
+from holdfast.engines.mysql.client.commands import PID_FILE
 from holdfast.jobs.snapshots.restore_in_place import RESTORED
 from holdfast.kit.seal import Secret
 
+USER = "mysql"
 ROOT = Path(__file__).parents[2]
 
 
@@ -119,17 +123,33 @@ def test_opens_without_us(managing: ArchivedMariaDB, scratch: Path) -> None:
     assert done.stdout.split()[-1] == str(rows)
 
 
+def control_of(server: MySQLServer) -> dict[str, object]:
+    data, command = server.place.directory, server.engine.command(server.place)
+    pid = data / PID_FILE
+    stop = f"p=$(cat {pid}); kill $p; while kill -0 $p 2>/dev/null; do sleep 0.1; done"
+    as_user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+    words = shlex.join([*(as_user if os.geteuid() == 0 else ()), *command.argv, *server.options])
+    start = f"cd {data} && exec setsid -f {words} >>{server.log} 2>&1"
+    return {
+        "dataDirectory": str(data), "stop": ["sh", "-c", stop], "start": ["sh", "-c", start],
+    }  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def attached(start_mysql: StartMySQL) -> Iterator[tuple[ArchivedMariaDB, MySQLServer]]:
+    """Its operator lets us stop and start it."""
     server = start_mysql("archived", options=LOGGING)
     with installation_home() as home:
-        installation = ArchivedMariaDB(home, {"HOLDFAST_DEAD": "3"})
+        file = home / "attached.json"
+        file.write_text(json.dumps({"own/own": control_of(server)}))
+        file.chmod(0o600)
+        environment = {"HOLDFAST_DEAD": "3", "HOLDFAST_ATTACHED_FILE": str(file)}
+        installation = ArchivedMariaDB(home, environment, "/projects/own/addons/own")
         installation.start()
         try:
-            project = installation.api.post("/projects", {"name": fresh("P")}).data["id"]
+            installation.api.post("/projects", {"name": "Own"})
             body = {"name": "Own", "type": "mysql", "connectionString": url_of(server)}
-            addon = installation.api.post(f"/projects/{project}/addons", body).data["id"]
-            installation.addon = f"/projects/{project}/addons/{addon}"
+            installation.api.post("/projects/own/addons", body)
             server.execute("CREATE TABLE main.t (n INT)")
             yield installation, server
         finally:
@@ -161,3 +181,16 @@ def test_log_that_was_removed_is_a_gap_that_is_named_and_healed(
     await_that(lambda: archiving.archive()["gaps"], 60, archiving.why)
     [gap] = archiving.archive()["gaps"]
     assert gap["reason"] == "the server removed its log before it was stored"
+
+
+def test_an_attached_server_is_recovered_by_its_operators_commands(
+    attached: tuple[ArchivedMariaDB, MySQLServer],
+) -> None:
+    archiving, server = attached
+    server.execute("CREATE TABLE main.u SELECT seq n FROM main.seq_1_to_50")
+    [(before,)] = server.execute("SELECT @@gtid_binlog_pos")
+    server.execute("DROP TABLE main.u", "DROP TABLE main.t")
+    archiving.await_stored()
+    archiving.recover(withTransaction=before)
+    assert server.execute("SELECT count(*) FROM main.u") == [(50,)]
+    assert server.execute("SHOW BINARY LOGS")[0][0] == "mariadb-bin.000001"
