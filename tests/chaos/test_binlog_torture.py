@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,15 +17,18 @@ from holdfast.contracts.archive import REPLAYING
 from holdfast.domain.errors import Failure
 from holdfast.engines.mysql.client.address import connect, parse
 from holdfast.engines.mysql.client.connection import Session, WireError
+from holdfast.kit.clock import rfc3339
 
 
 @dataclass
 class Writer:
-    """Writes one row after the other; knows the transaction of each that was acknowledged."""
+    """Writes one row after the other; knows the transaction of each that was acknowledged, and
+    between which times, in ms, that was."""
 
     uri: str
     number: int
     acknowledged: dict[int, str] = field(default_factory=dict[int, str])
+    times: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
 
     def work(self, over: threading.Event) -> None:
         address, row = parse(self.uri), 0
@@ -39,14 +43,19 @@ class Writer:
             over.wait(0.05)
 
     def _write(self, session: Session, row: int) -> None:
-        table = f"w{self.number}"
+        table, began = f"w{self.number}", now_ms()
         if row % 97 == 0:  # large ones are written in several parts
             session.execute("BEGIN")
             session.execute(f"INSERT INTO {table} VALUES ({row}, REPEAT('x', 200000))")
             session.execute("COMMIT")
         else:
             session.execute(f"INSERT INTO {table} VALUES ({row}, '')")
+        self.times[row] = began, now_ms()
         self.acknowledged[row] = str(session.value("SELECT @@last_gtid"))
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @contextmanager
@@ -125,7 +134,15 @@ def test_any_acknowledged_transaction_comes_back(archived: ArchivedMariaDB, roun
         require_acknowledged(archived, other, reached)
         await_gaps(archived, len(gaps) + 1)
 
+        # In the line before: what was archived there stays restorable.
+        _, instant = chance.choice(list(writer.times.values()))
+        archived.recover(targetTimestamp=rfc3339(instant))
+        for writer in writers:
+            require_state_at(archived, writer, instant)
+        await_gaps(archived, len(gaps) + 2)
 
+
+@pytest.mark.slow
 def test_a_replay_that_was_cut_off_begins_anew(archived: ArchivedMariaDB) -> None:
     """What it did to the files cannot be done twice."""
     gaps = archived.archive()["gaps"]
@@ -144,6 +161,13 @@ def test_a_replay_that_was_cut_off_begins_anew(archived: ArchivedMariaDB) -> Non
     await_restore(archived.api, backup, started["restoreId"])
     assert archived.sql("SELECT n FROM once") == [(1,)]
     await_gaps(archived, len(gaps) + 1)
+
+
+def require_state_at(archived: ArchivedMariaDB, writer: Writer, instant: int) -> None:
+    """All that was acknowledged by then, and nothing that began in a later second."""
+    rows = {n for (n,) in archived.sql(f"SELECT n FROM w{writer.number}")}
+    assert {n for n, (_, acknowledged) in writer.times.items() if acknowledged < instant} <= rows
+    assert not {n for n, (began, _) in writer.times.items() if began >= instant + 1000} & rows
 
 
 def await_gaps(archived: ArchivedMariaDB, count: int) -> None:

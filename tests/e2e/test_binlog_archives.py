@@ -65,9 +65,6 @@ def test_recovers_to_an_instant_and_again_after_that(managing: ArchivedMariaDB) 
     managing.recover(targetPosition=position)
     assert count(managing) == 150
 
-    managing.recover(targetTimestamp=before)  # what was archived before stays restorable
-    assert count(managing) == 100
-
 
 def test_refuses_what_it_does_not_hold(managing: ArchivedMariaDB) -> None:
     def problem(status: int, **target: Any) -> str:

@@ -28,13 +28,15 @@ class Arrival:
     """Bytes of the log from `start` on. `clock` is the server's when it sent them, in ms.
 
     Of a log of files: a segment ends with them, and the log goes on at `next`; None: it does not
-    end. `source` identifies the file that begins with them."""
+    end. `source` identifies the file that begins with them. `marks` are clocks as in `Log.clocks`,
+    where the log itself dates its commits no better than by the second."""
 
     start: int
     data: bytes
     clock: int
     next: int | None = None
     source: str | None = None
+    marks: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)

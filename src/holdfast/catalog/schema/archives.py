@@ -89,7 +89,8 @@ class ArchivePiece(Table):
     not to be found, or not what was stored; `read_at`: when the object was last read in whole.
 
     Of a log of files the last piece of a file ends where the next file begins; `plain` are its
-    bytes, None: end - start. A piece with which a file begins has the file's identity, `source`."""
+    bytes, None: end - start. A piece with which a file begins has the file's identity, `source`.
+    `marks` is JSON: pairs of a position and a clock in ms, before which all lies before that."""
 
     __tablename__ = "archive_pieces"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -108,6 +109,7 @@ class ArchivePiece(Table):
     read_at: Mapped[int | None]
     plain: Mapped[int | None]
     source: Mapped[str | None] = mapped_column(String(64))
+    marks: Mapped[str | None]
     __table_args__ = (
         Index("archive_pieces_of_line", "line_pk", "start", "end", unique=True),
         {"sqlite_autoincrement": True},

@@ -1,5 +1,6 @@
 """Lays archived log out as the segments that a server asks for."""
 
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,7 +74,10 @@ def fetch_log(
 
 def clocks_of(catalog: Catalog, leg: Leg) -> list[tuple[int, int]]:
     """Positions of a leg, and times before which all lies before them (`contracts.archive.Log`)."""
-    return [(p.end, p.clock) for p in _pieces_of(catalog, leg) if p.clock is not None]
+    pieces = _pieces_of(catalog, leg)
+    ends = [(piece.end, piece.clock) for piece in pieces if piece.clock is not None]
+    marks = [mark for piece in pieces for mark in json.loads(piece.marks or "[]")]
+    return sorted([*ends, *((position, clock) for position, clock in marks)])
 
 
 def size_of(catalog: Catalog, legs: Sequence[Leg]) -> int:

@@ -7,6 +7,7 @@ joins histories that nothing proves to be one.
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,6 +43,7 @@ class _Open:
     cut: int
     data: bytearray = field(default_factory=bytearray)
     source: str | None = None
+    marks: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     first: int = 0
     last: int = 0
     compare: list[ArchivePiece] = field(default_factory=list[ArchivePiece])
@@ -242,6 +244,7 @@ class Receiver:
     def _append_to_file(self, segment: _Open, arrival: Arrival) -> _Open:
         """Segments of files end where the server says so; what follows begins at its own place."""
         segment.source = segment.source or arrival.source
+        segment.marks += arrival.marks
         segment.data += arrival.data
         self._compare(segment)
         beyond = arrival.next
@@ -251,7 +254,9 @@ class Receiver:
             raise OtherHistory(OTHER_HISTORY)
         if beyond > segment.cut:
             self._store(segment, beyond, is_whole=True)
-        return _Open(segment.line, beyond, beyond, first=arrival.clock, last=arrival.clock)
+        marks = [mark for mark in segment.marks if mark[0] > beyond]
+        clock = arrival.clock
+        return _Open(segment.line, beyond, beyond, marks=marks, first=clock, last=clock)
 
     def _compare(self, segment: _Open) -> None:
         """The server has to send again what is stored."""
@@ -294,6 +299,7 @@ class Receiver:
         is_full = is_whole or len(segment.data) == line.segment
         start = segment.start if is_full else segment.cut
         plain = bytes(segment.data[start - segment.start : end - segment.start])
+        marks = [mark for mark in segment.marks if start < mark[0] <= end]
         piece = ArchivePiece(
             line_pk=line.pk,
             start=start,
@@ -301,6 +307,7 @@ class Receiver:
             whole=is_full,
             plain=None if len(plain) == end - start else len(plain),
             source=segment.source if start == segment.start else None,
+            marks=json.dumps(marks) if marks else None,
             clock=vitals.clock if vitals else None,
             first=segment.first,
             last=segment.last,
@@ -323,6 +330,9 @@ class Receiver:
                 parts = archives.pieces_from(session, line.pk, start)
                 clocks = (part.clock or 0 for part in (*parts, piece) if part.end <= end)
                 piece.clock = max(clocks, default=0) or None
+                every = [mark for p in (*parts, piece) for mark in json.loads(p.marks or "[]")]
+                marks = {(position, clock) for position, clock in every}
+                piece.marks = json.dumps(sorted(marks)) if marks else None
                 firsts = [part.first for part in parts if part.start == start]
                 piece.first = min([*firsts, piece.first])
             archives.replace_with(session, piece)

@@ -12,3 +12,4 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("archive_pieces", sa.Column("plain", sa.BigInteger()))
     op.add_column("archive_pieces", sa.Column("source", sa.String(64)))
+    op.add_column("archive_pieces", sa.Column("marks", sa.Text()))

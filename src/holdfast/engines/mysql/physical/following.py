@@ -36,6 +36,8 @@ from holdfast.kit.processes.guard import Guard
 SEGMENT_BYTES = 16 << 20
 """A segment ends behind the event with which it gets so long, or with its file."""
 _BATCH_BYTES = 1 << 20
+_MARK_SECONDS = 0.25
+"""Commits have whole seconds in the log: while there are any, the clock is noted so often."""
 _SILENT_SECONDS = 30.0
 """Heartbeats come each second."""
 
@@ -118,8 +120,11 @@ class Following:
                     raise AddonUnavailable("the server sends nothing any more", reason="session")
         if not parts and beyond is None:
             return None
+        marks: list[tuple[int, int]] = []
+        if time.monotonic() - self._asked >= _MARK_SECONDS:
+            marks.append((self._ask(), self._clock))
         clock = self._clock + round((time.monotonic() - self._asked) * 1000)
-        return Arrival(begin, b"".join(parts), clock, beyond, source)
+        return Arrival(begin, b"".join(parts), clock, beyond, source, marks)
 
     def _batch(self, parts: list[bytes]) -> tuple[str | None, int | None]:
         """Takes events that came, up to the end of a segment. Returns the identity of the file that
