@@ -1126,6 +1126,9 @@ export interface RoleView {
   permissions: Array<string>;
   builtIn: boolean;
 }
+export interface SampleView {
+  connectionString: string;
+}
 export interface ScaleForm {
   deploymentPlan?: string;
   storage?: number;
@@ -1372,6 +1375,8 @@ export interface Calls {
   putAddon(args: { projectId: string; body: AddonForm }): Promise<AddonView>;
   /** Asks a server what it is, as attaching it does. Nothing is written. */
   probeAddon(args: { addonType: string; body: AddonProbeForm }): Promise<AddonProbeView>;
+  /** Makes up a small database on this machine, once, which can then be attached. */
+  makeSample(args: { addonType: string }): Promise<SampleView>;
   getAddon(args: { projectId: string; addonId: string }): Promise<AddonView>;
   patchAddon(args: { projectId: string; addonId: string; body: AddonPatch }): Promise<AddonView>;
   deleteAddon(args: { projectId: string; addonId: string }): Promise<Empty>;

@@ -23,6 +23,7 @@ export const operations = {
   createAddon: {"method": "POST", "path": "/v1/projects/{projectId}/addons"},
   putAddon: {"method": "PUT", "path": "/v1/projects/{projectId}/addons"},
   probeAddon: {"method": "POST", "path": "/v1/addon-types/{addonType}/probe"},
+  makeSample: {"method": "POST", "path": "/v1/addon-types/{addonType}/sample"},
   getAddon: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}"},
   patchAddon: {"method": "PATCH", "path": "/v1/projects/{projectId}/addons/{addonId}"},
   deleteAddon: {"method": "DELETE", "path": "/v1/projects/{projectId}/addons/{addonId}"},

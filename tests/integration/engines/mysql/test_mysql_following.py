@@ -12,7 +12,7 @@ import pytest
 from fixtures.holdfast import await_that
 from fixtures.mysql import MySQLServer, StartMySQL
 from holdfast.contracts.archive import FILE_SPAN, OTHER_HISTORY, Arrival, Log
-from holdfast.domain.errors import Failure, LogRemoved, OtherHistory
+from holdfast.domain.errors import AddonRefused, Failure, LogRemoved, OtherHistory
 from holdfast.engines.mysql.client.connection import Session
 from holdfast.engines.mysql.physical import binlog, log_replay
 from holdfast.engines.mysql.physical.following import Following, follow
@@ -267,11 +267,14 @@ def test_names_what_a_server_lacks(
         return list(server.engine.lacks(server.address, unbounded=False))
 
     assert lacks(server) == []
-    root.execute("SET GLOBAL binlog_format = MIXED, GLOBAL sync_binlog = 0")
-    try:
-        by_format, by_sync = lacks(server)
-    finally:
-        root.execute("SET GLOBAL binlog_format = ROW, GLOBAL sync_binlog = 1")
+    with following(server) as log:
+        root.execute("SET GLOBAL binlog_format = MIXED, GLOBAL sync_binlog = 0")
+        try:
+            by_format, by_sync = lacks(server)
+            with pytest.raises(AddonRefused, match="settings were changed"):
+                log.vitals()
+        finally:
+            root.execute("SET GLOBAL binlog_format = ROW, GLOBAL sync_binlog = 1")
     assert "SET GLOBAL binlog_format = 'ROW'" in by_format
     assert "SET GLOBAL sync_binlog = 1" in by_sync
     silent = start_mysql("source")

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from holdfast.contracts.archive import FILE_SPAN, OTHER_HISTORY, Arrival, Vitals
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import (
+    AddonRefused,
     AddonUnavailable,
     EvidenceMissing,
     LogRemoved,
@@ -298,11 +299,20 @@ class Following:
         """The server's position, behind all that it acknowledged before its clock."""
         with translated(self._guard):
             asked = time.monotonic()
-            clock = self._session.value("SELECT floor(unix_timestamp(now(6)) * 1000)")
+            clock, row_format, sync = self._session.row(
+                "SELECT floor(unix_timestamp(now(6)) * 1000),"
+                " @@global.binlog_format, @@global.sync_binlog"
+            )
             rows = self._session.named_rows("SHOW MASTER STATUS")
         if not rows:
             raise AddonUnavailable(
                 "the server keeps no binary log yet: it does from its next start on", reason="log"
+            )
+        if (row_format, sync) != ("ROW", 1):  # what is logged so cannot be trusted to come back
+            raise AddonRefused(
+                "the server's settings were changed: SET GLOBAL binlog_format = 'ROW',"
+                " GLOBAL sync_binlog = 1",
+                reason="log",
             )
         self._asked, self._clock = asked, int(clock)
         base, number = binlog.split_name(str(rows[0]["File"]))
