@@ -44,6 +44,7 @@ def test_recovers_to_an_instant_and_again_after_that(managing: ArchivedMariaDB) 
     fill(managing, 1, 100)
     managing.sql("CREATE EVENT sleepy ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM t")
     managing.sql("CREATE EVENT awake ON SCHEDULE EVERY 1 YEAR DO DELETE FROM t WHERE n < 0")
+    managing.sql("ALTER EVENT awake ON SCHEDULE EVERY 2 YEAR")
     managing.sql("CALL mysql.holdfast_create_user('reader', 'secret')")
     before = managing.now()
     managing.sql("DROP TABLE t")
@@ -51,8 +52,10 @@ def test_recovers_to_an_instant_and_again_after_that(managing: ArchivedMariaDB) 
     restore = managing.recover(targetTimestamp=before)
     assert count(managing) == 100
     assert restore["report"]["lastKept"]["transaction"].startswith("0-1-")
-    events = managing.sql("SELECT event_name, status FROM information_schema.events ORDER BY 1")
-    assert events == [("awake", "ENABLED"), ("sleepy", "DISABLED")]
+    columns = "event_name, status, interval_value, definer"
+    events = managing.sql(f"SELECT {columns} FROM information_schema.events ORDER BY 1")
+    owner = f"{parse(managing.uri()).user}@%"
+    assert events == [("awake", "ENABLED", "2", owner), ("sleepy", "DISABLED", "1", owner)]
     login = replace(parse(managing.uri()), user="reader", password=Secret("secret"))
     connect(login).close()
 

@@ -226,16 +226,18 @@ def _ends(data: mmap.mmap, offset: int, end: int, head: Header, *, is_alone: boo
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A statement, its database, and `settings` of the session that it needs, by name."""
+    """A statement, its database, and `settings` of the session that it needs, by name. `invoker`:
+    user and host of an account whose statement it was, where that matters."""
 
     database: bytes
     text: bytes
     settings: dict[str, int | bytes]
+    invoker: tuple[bytes, bytes] | None
 
 
-_VARIABLE_BYTES = {0: 4, 1: 8, 3: 4, 7: 2, 8: 2, 9: 8, 10: 4, 11: 0, 128: 3, 129: 8, 130: 8}
+_VARIABLE_BYTES = {0: 4, 1: 8, 3: 4, 7: 2, 8: 2, 9: 8, 10: 4, 128: 3, 129: 8, 130: 8}
 """Sizes of the status variables of one length."""
-_SQL_MODE, _CATALOG, _CHARSETS, _TIME_ZONE = 1, 6, 4, 5
+_SQL_MODE, _CHARSETS, _TIME_ZONE, _CATALOG, _INVOKER = 1, 4, 5, 6, 11
 
 
 def query_of(event: bytes) -> Query:
@@ -252,17 +254,18 @@ def query_of(event: bytes) -> Query:
     database = event[begin : begin + database_bytes]
     text = event[begin + database_bytes + 1 :]
     try:
-        settings = _settings(variables)
+        settings, invoker = _settings(variables)
         if header(event).kind == Kind.QUERY_COMPRESSED:
             # One byte says how many bytes the length has that follows it.
             text = zlib.decompress(text[1 + (text[0] & 7) :])
     except (struct.error, IndexError, zlib.error) as error:
         raise EvidenceMissing("the binary log holds a statement that is cut off") from error
-    return Query(database, text, settings)
+    return Query(database, text, settings, invoker)
 
 
-def _settings(variables: bytes) -> dict[str, int | bytes]:
+def _settings(variables: bytes) -> tuple[dict[str, int | bytes], tuple[bytes, bytes] | None]:
     settings: dict[str, int | bytes] = {}
+    invoker: tuple[bytes, bytes] | None = None
     at = 0
     while at < len(variables):
         code, at = variables[at], at + 1
@@ -279,10 +282,16 @@ def _settings(variables: bytes) -> dict[str, int | bytes]:
             if code == _TIME_ZONE:
                 settings["time_zone"] = variables[at + 1 : at + 1 + size]
             at += 1 + size
+        elif code == _INVOKER:
+            host = at + 1 + variables[at]
+            end = host + 1 + variables[host]
+            invoker, at = (variables[at + 1 : host], variables[host + 1 : end]), end
         elif code in _VARIABLE_BYTES:
             if code == _SQL_MODE:
                 settings["sql_mode"] = int.from_bytes(variables[at : at + 8], "little")
             at += _VARIABLE_BYTES[code]
         else:  # those behind it belong to other statements
             break
-    return settings
+    if at > len(variables):
+        raise IndexError(at)
+    return settings, invoker

@@ -27,6 +27,10 @@ _EVENT_DEFINITION = re.compile(
     rb"(?:DEFINER\s*=\s*(?:`(?:[^`]|``)*`|'[^']*'|[^\s`'])+\s+)?EVENT\b",
     re.IGNORECASE | re.DOTALL,
 )
+_WITHOUT_DEFINER = re.compile(
+    rb"\A(\s*(?:/\*.*?\*/\s*)*(?:CREATE|ALTER)\s+(?:OR\s+REPLACE\s+)?)EVENT\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _INDEX = "relay.index"
 _POLL_SECONDS = 0.05
 _BUFFER_BYTES = 512 << 20
@@ -199,13 +203,19 @@ def _run(session: Session, transaction: Transaction) -> None:
     query = binlog.query_of(transaction.statement)
     settings = [f"timestamp = {transaction.when}"]
     for name, value in query.settings.items():
-        text = session.literal(value.decode()) if isinstance(value, bytes) else str(value)
-        settings.append(f"{name} = {text}")
+        literal = session.literal(value.decode()) if isinstance(value, bytes) else str(value)
+        settings.append(f"{name} = {literal}")
     if query.database:
         session.run(b"USE `" + query.database.replace(b"`", b"``") + b"`")
     session.execute(f"SET SESSION {', '.join(settings)}")
+    text = query.text
+    undefined = _WITHOUT_DEFINER.match(text)
+    if undefined is not None and query.invoker is not None:
+        user, host = (b"`" + name.replace(b"`", b"``") + b"`" for name in query.invoker)
+        head = undefined[1]
+        text = head + b"DEFINER=" + user + b"@" + host + b" " + text[len(head) :]
     try:
-        session.run(query.text)
+        session.run(text)
     finally:
         session.execute("SET NAMES utf8mb4, SESSION timestamp = DEFAULT")
         apply_base_settings(session)
