@@ -17,6 +17,7 @@ from fixtures.archived_mariadb import INTERVAL, LOGGING, ArchivedMariaDB, archiv
 from fixtures.holdfast import await_that
 from fixtures.installation import installation_home
 from fixtures.mysql import MySQLServer, StartMySQL, url_of
+from holdfast.contracts.archive import OTHER_HISTORY
 from holdfast.engines.mysql.client.address import connect, parse
 from holdfast.engines.mysql.client.commands import PID_FILE
 from holdfast.jobs.snapshots.restore_in_place import RESTORED
@@ -67,6 +68,36 @@ def test_recovers_to_an_instant_and_again_after_that(managing: ArchivedMariaDB) 
     assert managing.archive()["gaps"][-1]["reason"] == RESTORED
     managing.recover(targetPosition=position)
     assert count(managing) == 150
+
+
+@pytest.mark.slow
+def test_a_server_that_was_put_back_begins_anew(managing: ArchivedMariaDB) -> None:
+    data = managing.addon_home / "data"
+
+    def be(verb: str, status: str) -> None:
+        managing.api.post(f"{managing.addon}/{verb}")
+        managing.await_status(status)
+
+    managing.await_stored()
+    be("pause", "paused")
+    subprocess.run(["cp", "-a", data, data.with_name("copy")], check=True)
+    be("resume", "running")
+    managing.sql("CREATE OR REPLACE TABLE back (n INT)")
+    managing.sql("INSERT INTO back SELECT seq FROM seq_1_to_1000")
+    moment = managing.now()
+    managing.await_stored()
+    be("pause", "paused")
+    shutil.rmtree(data)
+    data.with_name("copy").rename(data)
+    be("resume", "running")
+    # As much and other: only the bytes tell that it is another history.
+    managing.sql("CREATE OR REPLACE TABLE back (n INT)")
+    managing.sql("INSERT INTO back SELECT seq FROM seq_2001_to_4000")
+    managing.await_stored()
+    assert managing.archive()["gaps"][-1]["reason"] == OTHER_HISTORY
+    managing.recover(targetTimestamp=moment)
+    assert managing.sql("SELECT max(n) FROM back") == [(1000,)]
+    managing.await_stored()
 
 
 def test_refuses_what_it_does_not_hold(managing: ArchivedMariaDB) -> None:
