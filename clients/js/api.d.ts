@@ -582,6 +582,7 @@ export interface Features {
   externalAccess: boolean;
   backupsSnapshot: boolean;
   managed: boolean;
+  pitr: boolean;
 }
 export type File = "json" | "html" | "sig";
 export interface FindingList {

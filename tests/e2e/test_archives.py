@@ -306,7 +306,7 @@ def test_opens_without_us(managing: Archiving, scratch: Path) -> None:
 
     await_that(copied)
     text = (ROOT / "docs/formats/archive.md").read_text()
-    script = text.partition("```sh\n")[2].partition("```")[0]
+    script = text.partition("### WAL")[2].partition("```sh\n")[2].partition("```")[0]
     lay_out, _, start = script.partition("touch ")
     subprocess.run(["sh", "-ec", lay_out], cwd=scratch, check=True)
     port = free_port()

@@ -1,7 +1,11 @@
 """Capabilities of engines whose log of changes can be archived, found by `isinstance`.
 
 A log is a sequence of bytes; a position in it is an integer that grows. It goes on in lines: when a
-server is replaced by a promoted standby or a restored copy, a new line forks from the old one.
+server is replaced by a promoted standby or a restored copy, a new line forks from the old one, or a
+new one begins that nothing connects with it.
+
+Some servers write segments of one size, others files that end anywhere. Of these a position is the
+number of the file and the place in it; `segment` is `FILE_SPAN`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,14 +17,26 @@ from typing import Any, Protocol, runtime_checkable
 from holdfast.contracts.engine import Address
 from holdfast.kit.processes.guard import Guard
 
+FILE_SPAN = 1 << 32
+"""Of a log of files: positions from the beginning of a file to that of the next one."""
+
+OTHER_HISTORY = "the server went back to an earlier state and writes another history"
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Bytes of the log from `start` on. `clock` is the server's when it sent them, in ms."""
+    """Bytes of the log from `start` on. `clock` is the server's when it sent them, in ms.
+
+    Of a log of files: a segment ends with them, and the log goes on at `next`; None: it does not
+    end. `source` identifies the file that begins with them. `marks` are clocks as in `Log.clocks`,
+    where the log itself dates its commits no better than by the second."""
 
     start: int
     data: bytes
     clock: int
+    next: int | None = None
+    source: str | None = None
+    marks: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +52,14 @@ class Vitals:
     """All that the server acknowledged before `clock`, in ms, lies before `position`. `slack`:
     bytes that it writes before it lets go of what is not stored, `limit`: bytes that it keeps for
     us in all; None: without a limit. `since`: from when on the server is known to serve the present
-    line; None: that cannot be asked."""
+    line; None: that cannot be asked. `behind`: bytes that are not kept yet."""
 
     position: int
     clock: int
     slack: int | None
     since: int | None = None
     limit: int | None = None
+    behind: int = 0
 
 
 class Following(Protocol):
@@ -76,12 +93,23 @@ class Following(Protocol):
         """Tells the server that everything before is stored, so it need not keep it for us."""
         ...
 
-    def vitals(self) -> Vitals: ...
+    def vitals(self) -> Vitals:
+        """OtherHistory if the server is not as far as what it has sent."""
+        ...
 
 
 @runtime_checkable
 class Followable(Protocol):
-    """A server whose log can be followed from elsewhere, with nothing installed there."""
+    """A server whose log can be followed from elsewhere, with nothing installed there.
+
+    `restarts`: a managed one has to be started anew to keep its log (`LocalServer.keeps_log`).
+    """
+
+    restarts: bool
+
+    def follows(self, version: str) -> bool:
+        """Whether the log of a managed server of this version can be archived."""
+        ...
 
     def lacks(self, address: Address, *, unbounded: bool) -> Sequence[str]:
         """Why the log cannot be archived, each with the line that cures it; none: it can.
@@ -113,15 +141,21 @@ class Target:
 @dataclass(frozen=True)
 class Log:
     """A log on this machine, as files in `directory`: for each line its name and the positions from
-    and to which it is there, in order."""
+    and to which it is there, in order. `clocks` are pairs of a position of the last line and a time
+    in ms: what was acknowledged before that lies before the position."""
 
     directory: Path
     legs: Sequence[tuple[str, int, int]]
     segment: int
+    clocks: Sequence[tuple[int, int]] = ()
 
 
 REPLAY = "replay"
 """Key in the facts given to a rehearsal: a `Replay`."""
+
+REPLAYING = "replaying"
+"""Name of a file in the tree of a restore while a replay changes its base step by step: one that a
+dead attempt left has to be fetched anew."""
 
 SLOT = "archiveSlot"
 """Key in the facts given to a rehearsal: the slot under which the restored server keeps its log."""
@@ -168,6 +202,11 @@ class Replayable(Protocol):
 
     def parse_position(self, text: str) -> int:
         """A position as people write it. ValueError for anything else."""
+        ...
+
+    def parse_transaction(self, text: str) -> int | None:
+        """The number by which snapshots know whether a transaction had begun (`next` of their
+        `LOG_POSITION`), None: they do not know. ValueError for what names no transaction."""
         ...
 
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:

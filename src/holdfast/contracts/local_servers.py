@@ -44,6 +44,8 @@ class LocalServer:
     The addon's owner connects as `user`. `admin` administers a managed server and is never handed
     out; without one, as on attached servers, `user` is the administrator.
 
+    `keeps_log`: its log is archived, so a server that keeps one only if told to is told to.
+
     `uid` is the operating system user of this server alone; `cell` hides parts of the machine from
     it. Both need root."""
 
@@ -58,6 +60,7 @@ class LocalServer:
     admin: Login | None = None
     uid: int | None = None
     cell: Cell | None = None
+    keeps_log: bool = False
 
     @property
     def users(self) -> frozenset[str]:

@@ -182,6 +182,12 @@ class LogRemoved(Permanent):
     code = "log.removed"
 
 
+class OtherHistory(EvidenceMissing):
+    """The server's log is not the one that is stored."""
+
+    code = "log.other"
+
+
 class Refused(Failure):
     """The request cannot be fulfilled."""
 

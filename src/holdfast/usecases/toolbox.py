@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.catalog import addons
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import Engine
@@ -57,6 +58,9 @@ class Toolbox:
 def server_of(tools: Toolbox, addon: Addon) -> LocalServer:
     """The server of a managed addon on this machine."""
     home = home_of(tools.data_dir, addon.uid)
+    with tools.catalog.read() as session:
+        archive = archives.of_addon(session, addon.pk)
+        is_archived = archive is not None and archive.wanted
     return LocalServer(
         directory=home / "data",
         port=addon.port,
@@ -68,6 +72,7 @@ def server_of(tools: Toolbox, addon: Addon) -> LocalServer:
         admin=addons.admin(addon.uid, tools.sealer),
         uid=addon.server_uid if tools.server_uids is not None else None,
         cell=Cell(hidden=(tools.data_dir,), visible=(home,)),
+        keeps_log=is_archived,
     )
 
 

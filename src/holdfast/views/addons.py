@@ -7,6 +7,7 @@ from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Document, Project
 from holdfast.catalog.work import operation_queries
 from holdfast.catalog.work import schedules as rows
+from holdfast.contracts.archive import Replayable
 from holdfast.contracts.engine import Dumpable, Engine
 from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.contracts.local_servers import Hostable
@@ -138,6 +139,7 @@ def addon_type(engine: Engine) -> AddonType:
             tls=traits.tls,
             external_access=False,
             managed=hosts,
+            pitr=snapshots and isinstance(engine, Replayable),
         ),
         versions=versions,
         major=list(dict.fromkeys(engine.series(version) for version in versions)),

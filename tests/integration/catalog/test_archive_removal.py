@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from fixtures.in_process_archives import DAYS, SEGMENT, ArchivedLog, archived_log
+from fixtures.in_process_archives import (
+    DAYS,
+    SEGMENT,
+    ArchivedFiles,
+    ArchivedLog,
+    archived_log,
+)
 from fixtures.in_process_installation import InProcessInstallation
 from fixtures.in_process_snapshots import audit, packs
 from fixtures.timetables import DAY, HOUR
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece, ArchiveRow, Repository
 from holdfast.catalog.storage import deletions, holdings
+from holdfast.contracts.archive import FILE_SPAN
 from holdfast.domain.errors import Conflict
 from holdfast.domain.retention.rules import Reason
 from holdfast.usecases.archiving import pieces
@@ -67,6 +74,20 @@ def test_old_log_goes_after_the_grace_and_the_window_tells(log: ArchivedLog) -> 
         judged = holdings.of_addon(session, log.addon_pk).judged(log.now)
     kept = [v.held.backup for v in judged if Reason.BEGINS_WINDOW in v.reasons]
     assert kept == [taken[2]]
+
+
+def test_files_go_with_all_their_pieces(
+    installation: InProcessInstallation, new_addon: Callable[[], int]
+) -> None:
+    log = archived_log(installation, new_addon, ArchivedFiles)
+    log.live(DAYS + 2)
+    assert len(log.objects()) == 2 * 9
+    log.remover().turn()
+    installation.clock.at += DAY + HOUR
+    log.remover().turn()
+    assert {piece.start // FILE_SPAN for piece in log.pieces()} == set(range(4, 9))
+    assert len(log.objects()) == 2 * 5
+    assert log.is_restorable()
 
 
 @contextmanager
@@ -287,10 +308,11 @@ def test_leftovers_go_and_what_is_being_stored_stays(log: ArchivedLog) -> None:
     for key in parts:
         log.installation.put(None, key, bodies[key])
     layout = log.layout()
-    unrecorded = layout.key(log.line(), SEGMENT, SEGMENT + 8)
+    late = ArchivePiece(start=SEGMENT, end=SEGMENT + 8, whole=False)
+    unrecorded = layout.key_of(log.line(), late)
     log.installation.put(None, unrecorded)
     pieces.compare(log.installation.toolbox, layout, log.archive_pk)
-    assert log.objects() == {layout.key(log.line(), 0, None), unrecorded}
+    assert log.objects() == {layout.key_of(log.line(), log.pieces()[0]), unrecorded}
     with log.installation.catalog.write() as session:
         session.execute(update(ArchiveLine).values(removed=2 * SEGMENT))
     pieces.compare(log.installation.toolbox, layout, log.archive_pk)

@@ -8,6 +8,7 @@ from sqlalchemy import and_, delete, func, or_, select, update
 from holdfast.catalog.database.session import ReadSession, WriteSession, database_now
 from holdfast.catalog.schema import Addon, ArchiveLine, ArchivePiece, ArchiveRow, Backup
 from holdfast.catalog.storage import copies
+from holdfast.contracts.archive import FILE_SPAN
 from holdfast.domain.backup import IMPORTED, BackupType
 from holdfast.domain.errors import FencedOff
 from holdfast.domain.operation import OVER, Status
@@ -121,6 +122,15 @@ def end_lines(session: WriteSession, archive_pk: int, reason: str, now: int) -> 
     session.execute(open_lines.values(until=now, ended=reason))
 
 
+def end_files(session: WriteSession, addon_pk: int, reason: str, now: int) -> None:
+    """Ends a line whose log is made of files: such a log has no forks, so what a restored server
+    writes is a line of its own, even where its files go on in the old numbers."""
+    archive = of_addon(session, addon_pk)
+    line = current_line(session, archive.pk) if archive else None
+    if archive is not None and line is not None and line.segment == FILE_SPAN:
+        end_lines(session, archive.pk, reason, now)
+
+
 def stored_end(session: ReadSession, line_pk: int) -> int | None:
     """Where the stored bytes of a line end, removed ones included; None: nothing was stored."""
     stored = select(func.max(ArchivePiece.end)).where(ArchivePiece.line_pk == line_pk)
@@ -146,6 +156,24 @@ def pieces_from(session: ReadSession, line_pk: int, start: int) -> list[ArchiveP
     """Pieces of a line that reach beyond `start`, in order."""
     rows = select(ArchivePiece).where(ArchivePiece.line_pk == line_pk, ArchivePiece.end > start)
     return list(session.scalars(rows.order_by(ArchivePiece.start, ArchivePiece.end)))
+
+
+def last_segment(session: ReadSession, line_pk: int, needs: int) -> int:
+    """Where the segment with the last stored byte begins, of a line whose segments have no size:
+    with its whole piece, or with the first part after the one before; `needs`: nothing is stored.
+    """
+    wholes = select(ArchivePiece.start, ArchivePiece.end).where(
+        ArchivePiece.line_pk == line_pk, ArchivePiece.whole.is_(True)
+    )
+    whole = session.execute(wholes.order_by(ArchivePiece.end.desc()).limit(1)).first()
+    after = needs if whole is None else whole[1]
+    parts = select(func.min(ArchivePiece.start)).where(
+        ArchivePiece.line_pk == line_pk, ArchivePiece.start >= after
+    )
+    first = session.scalar(parts)
+    if first is not None:
+        return first
+    return needs if whole is None else whole[0]
 
 
 def replace_with(session: WriteSession, piece: ArchivePiece) -> None:

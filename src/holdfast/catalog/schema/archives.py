@@ -86,7 +86,11 @@ class ArchivePiece(Table):
     """Bytes [start, end) of a line as one object. `whole`: a full segment. `stored` bytes and
     `sha256` are those of the object, `crc` that of the plain bytes (CRC-32C). `first` and `last`
     are the server's clocks when it sent its first and last byte. `lost`: since then its object is
-    not to be found, or not what was stored; `read_at`: when the object was last read in whole."""
+    not to be found, or not what was stored; `read_at`: when the object was last read in whole.
+
+    Of a log of files the last piece of a file ends where the next file begins; `plain` are its
+    bytes, None: end - start. A piece with which a file begins has the file's identity, `source`.
+    `marks` is JSON: pairs of a position and a clock in ms, before which all lies before that."""
 
     __tablename__ = "archive_pieces"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -103,7 +107,19 @@ class ArchivePiece(Table):
     created: Mapped[int]
     lost: Mapped[int | None]
     read_at: Mapped[int | None]
+    plain: Mapped[int | None]
+    source: Mapped[str | None] = mapped_column(String(64))
+    marks: Mapped[str | None]
     __table_args__ = (
         Index("archive_pieces_of_line", "line_pk", "start", "end", unique=True),
         {"sqlite_autoincrement": True},
     )
+
+    @property
+    def size(self) -> int:
+        """Plain bytes."""
+        return self.end - self.start if self.plain is None else self.plain
+
+    @property
+    def plain_end(self) -> int:
+        return self.start + self.size

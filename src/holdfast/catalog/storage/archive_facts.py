@@ -11,6 +11,7 @@ from sqlalchemy import case, func, select
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece, ArchiveRow, Backup, Drill, Restore
 from holdfast.catalog.storage import copies
+from holdfast.contracts.archive import FILE_SPAN
 from holdfast.contracts.snapshots import LOG_POSITION
 from holdfast.domain.archive.retention import Keeping
 from holdfast.domain.archive.windows import Archive, Base, Head, Line, Piece
@@ -125,6 +126,8 @@ def bases_of(
     ).all()
     sound = set(session.scalars(copies.with_good_one(archive.addon_pk)))
     roots = {row.root: row.since for row in reversed(rows)}
+    line_pks = [row.pk for row in rows if row.segment == FILE_SPAN]
+    files = files_of(session, line_pks) if line_pks else {}
     good: list[Base] = []
     lost: list[Base] = []
     for backup_pk, position, created, deleted in snapshots:
@@ -132,9 +135,10 @@ def bases_of(
             continue
         matching = good if deleted is None and backup_pk in sound else lost
         for row in rows:
-            same = (row.source, row.name) == (position["source"], position["line"])
+            end = int(position["end"])
+            source = files.get((row.pk, end - end % row.segment), row.source)
+            same = (source, row.name) == (position["source"], position["line"])
             if same and created >= roots[row.root]:
-                end = int(position["end"])
                 matching.append(
                     Base(
                         backup_pk,
@@ -147,3 +151,12 @@ def bases_of(
                     )
                 )
     return good, lost
+
+
+def files_of(session: ReadSession, line_pks: Collection[int]) -> dict[tuple[int, int], str]:
+    """Identities of the files of logs by line and position, for logs that are made of files."""
+    columns = ArchivePiece.line_pk, ArchivePiece.start, ArchivePiece.source
+    pieces = select(*columns).where(
+        ArchivePiece.line_pk.in_(line_pks), ArchivePiece.source.is_not(None)
+    )
+    return {(line, start): source or "" for line, start, source in session.execute(pieces)}

@@ -16,12 +16,12 @@ from holdfast.catalog.archiving.archives import Lease
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.schema import Addon, ArchiveRow
 from holdfast.domain.addon import Desired
-from holdfast.domain.errors import Failure, FencedOff, Interrupted, LogRemoved
+from holdfast.domain.errors import Failure, FencedOff, Interrupted, LogRemoved, OtherHistory
 from holdfast.domain.units import DAY_MS
 from holdfast.kit.backoff import GrowingPauses
 from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.archiving import archives as verbs
-from holdfast.usecases.archiving.receiver import OtherHistory, Receiver
+from holdfast.usecases.archiving.receiver import Receiver
 from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)

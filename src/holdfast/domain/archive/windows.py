@@ -295,12 +295,14 @@ _NUMBERS = 1 << 32
 """Transactions are numbered in a circle of so many."""
 
 
-def route_to_transaction(reached: Sequence[Route], transaction: int) -> Route:
+def route_to_transaction(reached: Sequence[Route], transaction: int | None) -> Route:
     """The way to the end of what is stored, from the nearest base at whose end the transaction had
-    not begun; without one, from the farthest base."""
+    not begun; without one, or without a number, from the farthest base."""
 
     def is_before(base: Base) -> bool:
-        return base.next is not None and (transaction - base.next) % _NUMBERS < _NUMBERS // 2
+        if base.next is None or transaction is None:
+            return False
+        return (transaction - base.next) % _NUMBERS < _NUMBERS // 2
 
     before = [route for route in reached if is_before(route.base)]
     if before:

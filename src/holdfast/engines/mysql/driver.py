@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
+from holdfast.contracts.archive import Commit, Following, Log, Stop, Target
 from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
@@ -24,13 +25,20 @@ from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.domain.evidence import Check
 from holdfast.engines.mysql.client import address, tools
 from holdfast.engines.mysql.client.address import secrets
-from holdfast.engines.mysql.client.tools import ToolSet
+from holdfast.engines.mysql.client.tools import MARIADB, ToolSet
 from holdfast.engines.mysql.drills import assertions, content, self_checks
 from holdfast.engines.mysql.dump import archive, dump, inventory, probe
 from holdfast.engines.mysql.hosting.server import Server
 from holdfast.engines.mysql.imports import survey
 from holdfast.engines.mysql.imports.staging import ForeignStaging
-from holdfast.engines.mysql.physical import data_directory, snapshot
+from holdfast.engines.mysql.physical import (
+    binlog,
+    data_directory,
+    following,
+    log_replay,
+    log_requirements,
+    snapshot,
+)
 from holdfast.engines.mysql.physical.rehearsal import Rehearsal
 from holdfast.engines.mysql.restore import preflight, swap
 from holdfast.engines.mysql.restore.staging import ConfinedStaging, Staging
@@ -40,6 +48,7 @@ from holdfast.kit.processes.hosting import mark
 
 class MySQL(Server):
     kind = "mysql"
+    restarts = True
     title = "MariaDB and MySQL"
     description = "MariaDB 10.6 or newer and MySQL 8.0 or newer, dumped with their own clients."
     traits = Traits(
@@ -127,6 +136,35 @@ class MySQL(Server):
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
     ) -> AbstractContextManager[Capture]:
         return snapshot.capture(self.tools_dir, address, attempt, guard, rate)
+
+    def follows(self, version: str) -> bool:
+        return tools.server(self.tools_dir, version).flavour == MARIADB
+
+    def lacks(self, address: Address, *, unbounded: bool) -> Sequence[str]:  # noqa: ARG002 - no slot
+        return log_requirements.lacks(self.tools_dir, address)
+
+    def follow(
+        self, address: Address, slot: str, guard: Guard
+    ) -> AbstractContextManager[Following]:
+        return following.follow(address, slot, guard)
+
+    def release(self, address: Address, slot: str) -> None:  # noqa: ARG002 - there is none
+        following.release(address)
+
+    def settle_stop(self, version: str, log: Log, base: Mapping[str, Any], target: Target) -> Stop:  # noqa: ARG002 - any version is alike
+        return log_replay.settle_stop(log, base, target)
+
+    def parse_position(self, text: str) -> int:
+        return binlog.parse_position(text)
+
+    def parse_transaction(self, text: str) -> int | None:
+        return binlog.parse_gtid(text)
+
+    def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:  # noqa: ARG002 - a line begins with a file of its own
+        return {}
+
+    def commits(self, version: str, log: Log) -> Sequence[Commit]:  # noqa: ARG002 - any version is alike
+        return log_replay.commits(log)
 
     def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
         return data_directory.obstacles(self.tools_dir, server, manifest)

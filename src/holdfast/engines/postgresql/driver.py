@@ -49,6 +49,7 @@ from holdfast.kit.processes.hosting import mark
 
 class PostgreSQL(Server):
     kind = "postgresql"
+    restarts = False
     title = "PostgreSQL"
     description = "PostgreSQL 14 to 18, dumped with its own client tools."
     traits = Traits(
@@ -147,6 +148,9 @@ class PostgreSQL(Server):
     ) -> AbstractContextManager[Capture]:
         return snapshot.capture(address, attempt, guard, rate)
 
+    def follows(self, version: str) -> bool:  # noqa: ARG002 - every version can
+        return True
+
     def lacks(self, address: Address, *, unbounded: bool) -> Sequence[str]:
         return following.lacks(address, unbounded=unbounded)
 
@@ -163,6 +167,9 @@ class PostgreSQL(Server):
 
     def parse_position(self, text: str) -> int:
         return wal_replay.parse_position(text)
+
+    def parse_transaction(self, text: str) -> int:
+        return wal_replay.parse_transaction(text)
 
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:
         numbers = (int(line, 16) for line in lines)

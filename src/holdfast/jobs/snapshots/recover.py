@@ -5,13 +5,24 @@ the target becomes a position, and the restored server replays up to it in priva
 restore in place: before the swap a failure or an abort leaves the addon as it was.
 """
 
+from dataclasses import replace
+
 from pydantic import BaseModel, Field
 
 from holdfast.catalog import addons, restores
 from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Document
-from holdfast.contracts.archive import REPLAY, Commit, Log, Replay, Replayable, Stop, Target
+from holdfast.contracts.archive import (
+    REPLAY,
+    REPLAYING,
+    Commit,
+    Log,
+    Replay,
+    Replayable,
+    Stop,
+    Target,
+)
 from holdfast.contracts.job_arguments import RecoverArguments
 from holdfast.domain.archive.windows import Leg
 from holdfast.domain.errors import EvidenceMissing, NotSupported
@@ -22,8 +33,7 @@ from holdfast.jobs.snapshots import restore_in_place
 from holdfast.jobs.snapshots.restore_in_place import InPlaceRecord, tree_of
 from holdfast.kit.clock import rfc3339
 from holdfast.usecases.archiving import archives as verbs
-from holdfast.usecases.archiving import windows
-from holdfast.usecases.archiving.fetching import fetch_log
+from holdfast.usecases.archiving import fetching, windows
 
 WAL = "wal"
 """Name of the directory of the log, in the tree of a restore."""
@@ -39,10 +49,12 @@ class LegRecord(BaseModel):
 
 
 class RecoverRecord(InPlaceRecord):
-    """`segment`: bytes of a segment of the log; `stop`: where the replay ends."""
+    """`segment`: bytes of a segment of the log, `log_bytes` all of them; `stop`: where the replay
+    ends."""
 
     legs: list[LegRecord] = Field(default_factory=list[LegRecord])
     segment: int = 0
+    log_bytes: int = 0
     lines: list[str] = Field(default_factory=list[str])
     stop: Document = Field(default_factory=Document)
 
@@ -73,14 +85,18 @@ def read(job: Job, record: RecoverRecord) -> RecoverRecord:
             LegRecord(line=leg.line, name=rows[leg.line].name, start=leg.start, end=leg.end)
             for leg in legs
         ]
-    update = {"legs": records, "segment": rows[legs[0].line].segment, "lines": names}
+    update = {
+        "legs": records,
+        "segment": rows[legs[0].line].segment,
+        "lines": names,
+        "log_bytes": fetching.size_of(job.tools.catalog, legs),
+    }
     return RecoverRecord.model_validate({**base.model_dump(), **update})
 
 
 def preflight(job: Job, record: RecoverRecord) -> RecoverRecord:
     # The log lies beside the base until the swap.
-    log_bytes = sum(leg.end - leg.start for leg in record.legs)
-    sized = record.model_copy(update={"size": record.size + log_bytes})
+    sized = record.model_copy(update={"size": record.size + record.log_bytes})
     checked = restore_in_place.preflight(job, sized)
     former = {**checked.former, **_engine(job).above(checked.former, record.lines)}
     return record.model_copy(update={"gives_up": checked.gives_up, "former": former})
@@ -106,9 +122,8 @@ def lay_out(job: Job, record: RecoverRecord) -> RecoverRecord:
         job.guard.check()
         job.guard.moved(count)
 
-    objects = fetch_log(job.tools.catalog, layout, legs, directory, progress)
-    total = sum(leg.end - leg.start for leg in legs)
-    job.say(f"{show_bytes(total)} of log in {objects} objects")
+    objects = fetching.fetch_log(job.tools.catalog, layout, legs, directory, progress)
+    job.say(f"{show_bytes(record.log_bytes)} of log in {objects} objects")
     return record
 
 
@@ -123,7 +138,9 @@ def settle(job: Job, record: RecoverRecord) -> RecoverRecord:
     )
     with job.tools.catalog.read() as session:
         version = addons.get(session, job.addon.pk).version
-    log = _log(job, record)
+    last_leg = record.legs[-1]
+    clocks = fetching.clocks_of(job.tools.catalog, Leg(last_leg.line, last_leg.start, last_leg.end))
+    log = replace(_log(job, record), clocks=clocks)
     stop = _engine(job).settle_stop(version, log, record.manifest["facts"], target)
     last = "nothing after the snapshot" if stop.last is None else _sentence(stop.last)
     beyond = "" if stop.next is None else f"; the first left out: {_sentence(stop.next)}"
@@ -132,6 +149,9 @@ def settle(job: Job, record: RecoverRecord) -> RecoverRecord:
 
 
 def rehearse(job: Job, record: RecoverRecord) -> RecoverRecord:
+    if (tree_of(job, record) / REPLAYING).exists():
+        job.say("an earlier attempt ended during the replay; the files are copied anew")
+        record = lay_out(job, fetch(job, record))
     replay = Replay(_log(job, record), _stop(record.stop))
     rehearsed = restore_in_place.rehearse_with(job, record, {REPLAY: replay})
     return record.model_copy(update={"proven": rehearsed.proven})

@@ -43,6 +43,7 @@ from holdfast.jobs.snapshots.stored_snapshot import StoredSnapshot
 from holdfast.kit.locks import try_exclusive
 from holdfast.usecases.hosting.server_control import ServerControl, control_of
 
+RESTORED = "the server was restored to another state"
 _ROOM = 1.05
 _SPARE_BYTES = 64 << 20
 _BLOCK = 512  # bytes that st_blocks counts in
@@ -236,6 +237,8 @@ def swap(job: Job, record: InPlaceRecord) -> InPlaceRecord:
             if job.addon.version != version:
                 job.say(f"a snapshot of {version} now runs as {job.addon.version}")
         control = _control(job)
+        now = job.tools.clock.now()
+        job.change(lambda session: archives.end_files(session, job.addon.pk, RESTORED, now))
         keep = None
         if keep_old_hours(job, deviates=deviates(record), directories=True) and not record.gives_up:
             keep = data_directories.aside_of(control, job.dispatch.op, record.was)

@@ -1,13 +1,17 @@
 """Switches archives on and off, and orders the snapshots that their windows begin with."""
 
-from holdfast.catalog import projects
+from holdfast.catalog import addons, projects
 from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Addon, ArchiveRow
+from holdfast.catalog.work import operations
+from holdfast.catalog.work.operations import Order
 from holdfast.contracts.archive import Followable
 from holdfast.contracts.engine import Address, Engine
 from holdfast.domain.access import BUILT_IN, Caller
+from holdfast.domain.addon import AddonStatus
 from holdfast.domain.errors import Conflict
+from holdfast.domain.operation import Kind
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.pipeline import age
@@ -41,9 +45,17 @@ def require_ready(engine: Followable, address: Address, *, unbounded: bool) -> N
 
 
 def enable(context: Context, addon: Addon, form: ArchiveForm) -> ArchiveRow:
-    """Begins or goes on to archive. What the server lacks was asked before."""
-    require_followable(context.services.engines(addon.kind))
+    """Begins or goes on to archive. What the server lacks was asked before. A managed server that
+    keeps its log only if told to is started anew."""
+    engine = require_followable(context.services.engines(addon.kind))
+    if addon.managed and not engine.follows(addon.version):
+        raise Conflict(f"this server ({addon.version}) cannot be recovered to a point in time")
     archive = archives.of_addon(context.session, addon.pk)
+    runs = addon.managed and addon.status == AddonStatus.RUNNING
+    if engine.restarts and runs and not (archive and archive.wanted):
+        addon.status = AddonStatus.POST_DEPLOYMENT
+        order = Order(addon.pk, Kind.RESTART, addons.lane(addon), {})
+        operations.create(context.session, context.services.queue, order, context.now)
     if archive is None:
         identity, recipient = age.new_identity()
         sealed = context.services.sealer.seal(Secret(identity), archives.context(addon.uid))

@@ -1,5 +1,6 @@
 """Lays archived log out as the segments that a server asks for."""
 
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
+from holdfast.contracts.archive import FILE_SPAN
 from holdfast.domain.archive.windows import Leg
 from holdfast.domain.errors import EvidenceMissing, ObjectMissing
 from holdfast.pipeline import age
@@ -47,11 +49,12 @@ def fetch_log(
         path = directory / segment_name(line.name, piece.start, line.segment)
         path.touch()
         with path.open("r+b") as file:
-            file.truncate(line.segment)
+            if line.segment != FILE_SPAN:
+                file.truncate(line.segment)
             file.seek(piece.start % line.segment)
             file.write(plain)
         fetched.add(piece.pk)
-        progress(piece.end - piece.start)
+        progress(piece.size)
 
     while True:
         pending = [
@@ -67,6 +70,19 @@ def fetch_log(
         with ThreadPoolExecutor(_THREADS) as threads:
             for result in [threads.submit(fetch, *job) for job in pending]:
                 result.result()
+
+
+def clocks_of(catalog: Catalog, leg: Leg) -> list[tuple[int, int]]:
+    """Positions of a leg, and times before which all lies before them (`contracts.archive.Log`)."""
+    pieces = _pieces_of(catalog, leg)
+    ends = [(piece.end, piece.clock) for piece in pieces if piece.clock is not None]
+    marks = [mark for piece in pieces for mark in json.loads(piece.marks or "[]")]
+    return sorted([*ends, *((position, clock) for position, clock in marks)])
+
+
+def size_of(catalog: Catalog, legs: Sequence[Leg]) -> int:
+    """Plain bytes of the log of legs."""
+    return sum(piece.size for leg in legs for piece in _pieces_of(catalog, leg))
 
 
 def _pieces_of(catalog: Catalog, leg: Leg) -> list[ArchivePiece]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import fastcrc
 
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
-from holdfast.contracts.archive import Following
+from holdfast.contracts.archive import FILE_SPAN, Following
 from holdfast.contracts.store import ObjectStore, Stat
 from holdfast.domain.errors import EvidenceMissing, SealBroken
 from holdfast.kit.seal import Secret
@@ -23,6 +23,11 @@ _PIECE = re.compile(
     r"(?P<line>[0-9A-F]{8})(?P<high>[0-9A-F]{8})(?P<low>[0-9A-F]{8})"
     rf"(?:\.(?P<start>[0-9a-f]{{8}})-(?P<end>[0-9a-f]{{8}}))?{re.escape(age.SUFFIX)}"
 )
+_FILE_PIECE = re.compile(
+    r"(?P<line>.+)\.(?P<file>\d{6,})\.(?P<start>[0-9a-f]{8})-(?P<end>[0-9a-f]{8}|end)"
+    rf"(?P<part>\.part)?{re.escape(age.SUFFIX)}"
+)
+"""A piece of a binary log; `end`: the file ends with it."""
 
 
 @dataclass(frozen=True)
@@ -52,27 +57,30 @@ class Layout:
         for name, content in following.histories().items():
             self._put(f"{self.prefix}{root}/{name}.age", age.seal_plain(content, self.recipient))
 
-    def put_piece(self, line: ArchiveLine, start: int, end: int | None, sealed: bytes) -> None:
-        """`end` None: it is a whole segment."""
-        self._put(self.key(line, start, end), sealed)
+    def put_piece(self, line: ArchiveLine, piece: ArchivePiece, sealed: bytes) -> None:
+        self._put(self.key_of(line, piece), sealed)
 
-    def remove_parts(self, line: ArchiveLine, start: int) -> None:
+    def remove_parts(self, line: ArchiveLine, start: int, end: int) -> None:
         """Removes the pieces of a segment that is stored whole."""
-        whole = self.key(line, start, None)
-        for stat in list(self.store.list(whole.removesuffix(age.SUFFIX[1:]))):
-            if stat.key != whole:
+        segment = segment_name(line.name, start, line.segment)
+        prefix = f"{self.prefix}{line.root}/{line.name}/{segment}."
+        for stat in list(self.store.list(prefix)):
+            first, last, is_whole = self.span_of(line, stat.key) or (start, end, True)
+            if not is_whole and start <= first and last <= end:
                 self.store.delete(stat.key)
 
     def key_of(self, line: ArchiveLine, piece: ArchivePiece) -> str:
-        return self.key(line, piece.start, None if piece.whole else piece.end)
-
-    def key(self, line: ArchiveLine, start: int, end: int | None) -> str:
         directory = f"{self.prefix}{line.root}/{line.name}/"
-        segment = segment_name(line.name, start, line.segment)
-        if end is None:
+        segment = segment_name(line.name, piece.start, line.segment)
+        offset = piece.start % line.segment
+        until = f"{offset + piece.end - piece.start:08x}"
+        if line.segment == FILE_SPAN:
+            until = "end" if piece.end % FILE_SPAN == 0 else until
+            part = "" if piece.whole else ".part"
+            return f"{directory}{segment}.{offset:08x}-{until}{part}{age.SUFFIX}"
+        if piece.whole:
             return f"{directory}{segment}{age.SUFFIX}"
-        offset = start % line.segment
-        return f"{directory}{segment}.{offset:08x}-{offset + end - start:08x}{age.SUFFIX}"
+        return f"{directory}{segment}.{offset:08x}-{until}{age.SUFFIX}"
 
     def opens(self, sealed: bytes, piece: ArchivePiece) -> bool:
         """Whether an object holds the bytes that were received."""
@@ -84,7 +92,7 @@ class Layout:
 
     def open_piece(self, sealed: bytes, piece: ArchivePiece) -> bytes:
         """The plain bytes. SealBroken or EvidenceMissing unless they are those received."""
-        plain = age.unseal(sealed, self.identity.reveal(), piece.end - piece.start)
+        plain = age.unseal(sealed, self.identity.reveal(), piece.size)
         if fastcrc.crc32.iscsi(plain) != piece.crc:
             raise EvidenceMissing("a piece of the log is not what was received")
         return plain
@@ -96,6 +104,13 @@ class Layout:
     def span_of(self, line: ArchiveLine, key: str) -> tuple[int, int, bool] | None:
         """Start and end of the piece with a key, and whether it is a whole segment; None: it is no
         piece of this line."""
+        if line.segment == FILE_SPAN:
+            match = _FILE_PIECE.fullmatch(key.rpartition("/")[2])
+            if match is None or match["line"] != line.name:
+                return None
+            begin = int(match["file"]) * FILE_SPAN
+            end = FILE_SPAN if match["end"] == "end" else int(match["end"], 16)
+            return begin + int(match["start"], 16), begin + end, match["part"] is None
         match = _PIECE.fullmatch(key.rpartition("/")[2])
         if match is None or match["line"] != line.name:
             return None
@@ -127,7 +142,9 @@ def prefix_of(project: str, addon: str, uid: str) -> str:
 
 
 def segment_name(line: str, position: int, segment: int) -> str:
-    """The name that the server gives to the segment of a position."""
+    """The name that the server gives to the segment of a position, or to its file."""
     number = position // segment
+    if segment == FILE_SPAN:
+        return f"{line}.{number:06d}"
     per_id = (1 << 32) // segment
     return f"{line}{number // per_id:08X}{number % per_id:08X}"

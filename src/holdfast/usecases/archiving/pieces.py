@@ -5,7 +5,8 @@ Rows are read before the store is listed and again after it, because a receiver 
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
 from holdfast.catalog.archiving import archives, removals
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
@@ -21,6 +22,18 @@ DAMAGED = 0
 """`read_at` of a piece whose bytes are wrong: being there again does not make it found."""
 
 
+class Spans:
+    """Segments of a log that do not overlap."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        self._spans = sorted(spans)
+
+    def hold(self, start: int, end: int) -> bool:
+        """Whether one of them has all of [start, end)."""
+        index = bisect_right(self._spans, start, key=lambda span: span[0]) - 1
+        return index >= 0 and end <= self._spans[index][1]
+
+
 def compare(tools: Toolbox, layout: Layout, archive_pk: int) -> None:
     """Marks pieces whose object is missing as lost, and those that are there again as found. Reads
     those that have another size. Removes objects that nothing needs for good."""
@@ -31,17 +44,17 @@ def compare(tools: Toolbox, layout: Layout, archive_pk: int) -> None:
     sizes: dict[str, int] = {}
     for line in lines:
         listed = {stat.key: stat.size for stat in layout.objects(line)}
-        segments = {
-            piece.start
+        segments = Spans(
+            (piece.start, piece.end)
             for row, piece in rows
             if row.pk == line.pk
             and piece.whole
             and piece.lost is None
             and layout.key_of(row, piece) in listed
-        }
+        )
         for key in listed:
             start, end, is_whole = layout.span_of(line, key) or (0, line.removed + 1, True)
-            is_replaced = not is_whole and start - start % line.segment in segments
+            is_replaced = not is_whole and segments.hold(start, end)
             if is_replaced or end <= line.removed:
                 # Nothing ever needs it again: rows say so, and both stay true.
                 layout.store.delete(key)

@@ -7,6 +7,7 @@ joins histories that nothing proves to be one.
 """
 
 import hashlib
+import json
 import logging
 import mmap
 from collections.abc import Callable
@@ -19,8 +20,8 @@ from holdfast.catalog.archiving import archives
 from holdfast.catalog.archiving.archives import Lease
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Addon, ArchiveLine, ArchivePiece, ArchiveRow
-from holdfast.contracts.archive import Arrival, Following, Fork, Vitals
-from holdfast.domain.errors import EvidenceMissing, Failure, LogRemoved
+from holdfast.contracts.archive import FILE_SPAN, OTHER_HISTORY, Arrival, Following, Fork, Vitals
+from holdfast.domain.errors import Failure, LogRemoved, OtherHistory
 from holdfast.kit import ids
 from holdfast.pipeline import age
 from holdfast.usecases.archiving.layout import Layout
@@ -30,14 +31,7 @@ from holdfast.usecases.toolbox import Toolbox
 log = logging.getLogger(__name__)
 
 OTHER_SERVER = "another server answers at the addon's address"
-OTHER_HISTORY = "the server went back to an earlier state and writes another history"
 _TICK_SECONDS = 0.2
-
-
-class OtherHistory(EvidenceMissing):
-    """The server's log is not the one that is stored."""
-
-    code = "log.other"
 
 
 @dataclass
@@ -52,14 +46,18 @@ class _Open:
     start: int
     cut: int
     size: int = 0
+    source: str | None = None
+    marks: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     first: int = 0
     last: int = 0
     compare: list[ArchivePiece] = field(default_factory=list[ArchivePiece])
     spare: InitVar[memoryview | None] = None
 
     def __post_init__(self, spare: memoryview | None) -> None:
-        # Anonymous memory takes room only where it was written: most servers are idle.
-        self.data = spare or memoryview(mmap.mmap(-1, self.line.segment))
+        self.data: memoryview | bytearray = bytearray()
+        if self.line.segment != FILE_SPAN:
+            # Anonymous memory takes room only where it was written: most servers are idle.
+            self.data = spare or memoryview(mmap.mmap(-1, self.line.segment))
 
     @property
     def end(self) -> int:
@@ -67,10 +65,11 @@ class _Open:
 
     def add(self, data: memoryview) -> memoryview:
         """Takes as much as there is room for; returns what is over."""
-        part = data[: len(self.data) - self.size]
+        room = self.line.segment - self.size
+        part = data[:room]
         self.data[self.size : self.size + len(part)] = part
         self.size += len(part)
-        return data[len(part) :]
+        return data[room:]
 
 
 class Receiver:
@@ -181,6 +180,8 @@ class Receiver:
             end = archives.stored_end(session, line.pk)
             if end is None:
                 end = start = line.needs
+            elif line.segment == FILE_SPAN:
+                start = archives.last_segment(session, line.pk, line.needs)
             else:
                 start = (end - 1) - (end - 1) % line.segment
             compare = archives.pieces_from(session, line.pk, start)
@@ -245,6 +246,8 @@ class Receiver:
         if not segment.size or segment.end <= segment.cut:
             segment.first = arrival.clock
         segment.last = arrival.clock
+        if segment.line.segment == FILE_SPAN:
+            return self._append_to_file(segment, arrival)
         data = memoryview(arrival.data)
         while data:
             data = segment.add(data)
@@ -258,11 +261,29 @@ class Receiver:
                 segment = _Open(segment.line, end, end, first=clock, last=clock, spare=spare)
         return segment
 
+    def _append_to_file(self, segment: _Open, arrival: Arrival) -> _Open:
+        """Segments of files end where the server says so; what follows begins at its own place."""
+        segment.source = segment.source or arrival.source
+        segment.marks += arrival.marks
+        segment.add(memoryview(arrival.data))
+        self._compare(segment)
+        beyond = arrival.next
+        if beyond is None:
+            return segment
+        if segment.compare:  # its file was longer when it was stored
+            raise OtherHistory(OTHER_HISTORY)
+        if beyond > segment.cut:
+            self._store(segment, beyond=beyond)
+        marks = [mark for mark in segment.marks if mark[0] > beyond]
+        clock = arrival.clock
+        return _Open(segment.line, beyond, beyond, marks=marks, first=clock, last=clock)
+
     def _compare(self, segment: _Open) -> None:
         """The server has to send again what is stored."""
-        while segment.compare and segment.compare[0].end <= segment.end:
+        while segment.compare and segment.compare[0].plain_end <= segment.end:
             piece = segment.compare.pop(0)
-            plain = segment.data[piece.start - segment.start : piece.end - segment.start]
+            data = memoryview(segment.data)
+            plain = data[piece.start - segment.start : piece.plain_end - segment.start]
             if fastcrc.crc32.iscsi(plain) != piece.crc:
                 raise OtherHistory(OTHER_HISTORY)
 
@@ -288,23 +309,29 @@ class Receiver:
         elif now - self._asked >= 2 * self._archive.interval_s:
             # It is behind: the row says by how much, and how long the server bears that.
             self._asked, latest = now, following.vitals()
-            behind = max(0, latest.position - (self._acknowledged or segment.cut))
             slack = {"slack": latest.slack, "slack_limit": latest.limit}
-            self._prove(lambda _: None, behind=behind, **slack)
+            self._prove(lambda _: None, behind=latest.behind, **slack)
 
-    def _store(self, segment: _Open, vitals: Vitals | None = None) -> None:
-        """Has what is new stored, or the whole segment when it is full."""
-        line, end = segment.line, segment.end
-        is_full = segment.size == line.segment
-        start = segment.start if is_full else segment.cut
-        # Nothing is added to a full segment any more, so it is not copied.
-        part = segment.data[start - segment.start : segment.size]
-        plain = part if is_full else bytes(part)
+    def _store(
+        self, segment: _Open, vitals: Vitals | None = None, *, beyond: int | None = None
+    ) -> None:
+        """Has what is new stored, or the whole segment when it is full or a file that ended; what
+        follows this file begins at `beyond`."""
+        line, end = segment.line, beyond or segment.end
+        is_whole = beyond is not None or segment.size == line.segment
+        start = segment.start if is_whole else segment.cut
+        # Nothing is added to a whole segment any more, so it is not copied.
+        part = memoryview(segment.data)[start - segment.start : segment.size]
+        plain = part if is_whole else bytes(part)
+        marks = [mark for mark in segment.marks if start < mark[0] <= end]
         piece = ArchivePiece(
             line_pk=line.pk,
             start=start,
             end=end,
-            whole=is_full,
+            whole=is_whole,
+            plain=None if len(plain) == end - start else len(plain),
+            source=segment.source if start == segment.start else None,
+            marks=json.dumps(marks) if marks else None,
             clock=vitals.clock if vitals else None,
             first=segment.first,
             last=segment.last,
@@ -321,7 +348,7 @@ class Receiver:
     ) -> int:
         """Object first, then its row; returns up to where all is stored."""
         sealed = age.seal(plain, self._archive.recipient)
-        self._layout.put_piece(line, piece.start, None if piece.whole else piece.end, sealed)
+        self._layout.put_piece(line, piece, sealed)
         piece.stored, piece.sha256 = len(sealed), hashlib.sha256(sealed).hexdigest()
         piece.crc, piece.created = fastcrc.crc32.iscsi(plain), self._tools.clock.now()
         start, end = piece.start, piece.end
@@ -331,6 +358,9 @@ class Receiver:
                 parts = archives.pieces_from(session, line.pk, start)
                 clocks = (part.clock or 0 for part in (*parts, piece) if part.end <= end)
                 piece.clock = max(clocks, default=0) or None
+                every = [mark for p in (*parts, piece) for mark in json.loads(p.marks or "[]")]
+                marks = {(position, clock) for position, clock in every}
+                piece.marks = json.dumps(sorted(marks)) if marks else None
                 firsts = [part.first for part in parts if part.start == start]
                 piece.first = min([*firsts, piece.first])
             archives.replace_with(session, piece)
@@ -338,9 +368,10 @@ class Receiver:
                 self._move_head(session, line, vitals)
 
         self._prove(write)
-        if isinstance(plain, memoryview):  # of a full segment
-            self._spare.append(plain)
-            self._layout.remove_parts(line, start)
+        if piece.whole:
+            if isinstance(plain, memoryview) and line.segment != FILE_SPAN:
+                self._spare.append(plain)
+            self._layout.remove_parts(line, start, end)
         return end
 
     def _move_head(self, session: WriteSession, line: ArchiveLine, vitals: Vitals) -> None:

@@ -50,7 +50,8 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
             raise Conflict(f"{form.target_position} is in none of the archive's windows")
     else:
         leading = [route for route in outlook.routes if route.window.line == latest.line]
-        route = rules.route_to_transaction(leading, int(recovery.transaction or 0))
+        number = engine.parse_transaction(recovery.transaction or "")
+        route = rules.route_to_transaction(leading, number)
     return Planned(recovery.of_line(route.window.line), route)
 
 
@@ -83,12 +84,14 @@ def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
         try:
             position = engine.parse_position(value)
         except ValueError as error:
-            problem = "must be a position, such as 16/B374D848"
+            problem = f"must be a position, such as {error}"
             raise Invalid(f"{name} {problem}", {name: problem}) from error
         return Recovery(position=position, inclusive=form.inclusive)
     if name != "targetTimestamp":
-        if not value.isdecimal():
-            raise Invalid(f"{name} must be a number", {name: "must be a number"})
+        try:
+            engine.parse_transaction(value)
+        except ValueError as error:
+            raise Invalid(f"{name} {error}", {name: str(error)}) from error
         return Recovery(transaction=value, inclusive=name == "withTransaction")
     try:
         if datetime.fromisoformat(value).tzinfo is None:

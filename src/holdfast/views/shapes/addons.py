@@ -19,6 +19,7 @@ class Features(Shape):
     external_access: bool
     backups_snapshot: bool
     managed: bool
+    pitr: bool
 
     model_config = ConfigDict(
         alias_generator=lambda name: to_camel(name).replace("customDbName", "customDBName"),

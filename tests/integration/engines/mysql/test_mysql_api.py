@@ -157,6 +157,7 @@ def test_the_type_says_what_works_here(api: Api) -> None:
     kinds = {kind["type"]: kind for kind in api.get("/addon-types").data["addonTypes"]}
     mysql = kinds["mysql"]
     assert mysql["features"]["backupsDump"] is True
+    assert mysql["features"]["pitr"] is True
     assert any(version.startswith("10.11") for version in mysql["versions"])
 
 

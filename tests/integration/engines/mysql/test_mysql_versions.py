@@ -79,3 +79,12 @@ def test_mysql_needs_a_client_of_its_own_kind(
     made = start_mysql("source", unstable_mysql)
     with pytest.raises(ToolMissing, match=r"MySQL 9\.\S+ needs a client of MySQL 9"):
         take(mysql_engine, made.address)
+
+
+def test_mysql_cannot_be_recovered_to_a_point_in_time(
+    start_mysql: StartMySQL, unstable_mysql: MySQL
+) -> None:
+    made = start_mysql("source", unstable_mysql)
+    [problem] = unstable_mysql.lacks(made.address, unbounded=False)
+    assert "cannot be recovered to a point in time" in problem
+    assert not unstable_mysql.follows(unstable_mysql.versions()[0])

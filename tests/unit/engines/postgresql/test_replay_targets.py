@@ -50,5 +50,5 @@ def test_a_transaction_that_did_not_commit_is_an_error() -> None:
 def test_only_an_lsn_is_a_position() -> None:
     assert wal_replay.parse_position("1/a") == (1 << 32) + 10
     for text in ("1", "1/", "x/1", "1/2/3", "123456789/1"):
-        with pytest.raises(ValueError, match=text):
+        with pytest.raises(ValueError, match="16/B374D848"):
             wal_replay.parse_position(text)

@@ -47,8 +47,11 @@ def dump(
     )
 
 
-def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | int | None) -> Command:
+def server(
+    tools: ToolSet, directory: Path, port: int, *, run_as: str | int | None, keeps_log: bool = False
+) -> Command:
     """Starts a managed server with all its settings on the command line; no option file is read."""
+    without_log = "--skip-log-bin" if tools.flavour == MARIADB else "--disable-log-bin"
     return Command(
         [
             str(tools.server),
@@ -65,10 +68,11 @@ def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | int | No
             "--character-set-server=utf8mb4",
             "--max-allowed-packet=1G",  # so that rows of any server can be restored
             *(
-                ["--skip-log-bin", f"--secure-file-priv={_EMPTY_DIRECTORY}"]
+                [f"--secure-file-priv={_EMPTY_DIRECTORY}"]
                 if tools.flavour == MARIADB
-                else ["--disable-log-bin", "--mysqlx=OFF", "--secure-file-priv=NULL"]
+                else ["--mysqlx=OFF", "--secure-file-priv=NULL"]
             ),
+            *(_LOG_OPTIONS if keeps_log and tools.flavour == MARIADB else [without_log]),
         ],
         cwd=str(directory),
         user=run_as,
@@ -126,5 +130,14 @@ def temporary_directory(directory: Path) -> Path:
 SOCKET = "holdfast.sock"
 """Relative to the data directory, the server's working directory, so the path is never too long."""
 PID_FILE = "holdfast.pid"
+_LOG_OPTIONS = (
+    "--log-bin=mariadb-bin",
+    "--server-id=1",
+    "--binlog-format=ROW",
+    "--sync-binlog=1",
+    "--binlog-expire-logs-seconds=259200",
+)
+"""Files are removed when they are stored. Those that nothing stores go after three days, so that
+they never fill the disk."""
 _EMPTY_DIRECTORY = "/proc/fs"
 """The only directory in which SQL may read and write files: it never holds any."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
-from pymysql.cursors import Cursor, SSCursor
+from pymysql.cursors import Cursor, DictCursor, SSCursor
 
 WireError = pymysql.err.MySQLError
 
@@ -93,6 +93,19 @@ class Session:
         cursor._result.unbuffered_active = False  # else closing it reads all other rows
         self.cut()
         return row
+
+    def named_rows(self, statement: str) -> list[dict[str, Any]]:
+        """Rows whose columns differ between versions, by name."""
+        cursor = self._connection.cursor(DictCursor)
+        with cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def begin_stream(self, command: int, argument: bytes) -> socket.socket:
+        """Sends a command whose answer never ends, and returns the socket to read that from. Then
+        only `cut` and `close` are of use."""
+        self._connection._execute_command(command, argument)
+        return self._connection._sock
 
     def row(self, statement: str, arguments: Sequence[object] = ()) -> Row:
         rows = self.rows(statement, arguments)

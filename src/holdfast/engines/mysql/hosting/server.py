@@ -83,7 +83,9 @@ class Server:
     def command(self, server: LocalServer) -> Command:
         chosen, user = tools.server(self._tools_dir, server.version), run_as(server)
         make_temporary_directory(server.directory, user)
-        command = commands.server(chosen, server.directory, server.port, run_as=user)
+        command = commands.server(
+            chosen, server.directory, server.port, run_as=user, keeps_log=server.keeps_log
+        )
         return replace(command, cell=cell_of(server.cell, *chosen.homes))
 
     def ready(self, server: LocalServer) -> bool:

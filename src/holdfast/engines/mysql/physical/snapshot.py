@@ -12,15 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from holdfast.contracts.archive import FILE_SPAN
 from holdfast.contracts.engine import Address, Attempt
-from holdfast.contracts.snapshots import Cut, Piece
+from holdfast.contracts.snapshots import LOG_POSITION, Cut, Piece
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.engines.mysql.client import commands, facts, tools
 from holdfast.engines.mysql.client.address import connect, option_file
+from holdfast.engines.mysql.client.connection import Session
 from holdfast.engines.mysql.client.disk import data_directory
 from holdfast.engines.mysql.client.facts import Facts
 from holdfast.engines.mysql.client.server_errors import translated
 from holdfast.engines.mysql.client.tools import MARIADB, ToolSet, series
+from holdfast.engines.mysql.physical import binlog
 from holdfast.engines.mysql.physical.mbstream import MbStream
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.process import Child, require_success
@@ -45,8 +48,15 @@ class Capture:
     """One copy in progress; `facts` exist when `pieces` have been read to their end."""
 
     def __init__(
-        self, child: Child, output: ReadAhead, tool_set: ToolSet, server: Facts, pace: Pace
+        self,
+        address: Address,
+        child: Child,
+        output: ReadAhead,
+        tool_set: ToolSet,
+        server: Facts,
+        pace: Pace,
     ) -> None:
+        self._address = address
         self._child = child
         self._output = output
         self._tools = tool_set
@@ -123,6 +133,37 @@ class Capture:
                 "log of the copy": f"from {checkpoints.get('to_lsn')} to {checkpoints['last_lsn']}",
             },
         }
+        position = log_position(self._address, self._note("binlog_info"))
+        if position is not None:
+            self.facts = {**self.facts, LOG_POSITION: position}
+
+
+def log_position(address: Address, note: str) -> dict[str, object] | None:
+    """Where in the server's binary log its copy is; None if it keeps none that we can read.
+
+    `note` is the tool's: file, offset, and the GTIDs up to there.
+    """
+    words = note.split()
+    if len(words) < 2 or not words[1].isdecimal():
+        return None
+    with translated(), connect(address) as session:
+        base = str(session.value("SELECT @@log_bin_basename"))
+        instant = int(session.value("SELECT ceil(unix_timestamp(sysdate(6)) * 1000)"))
+    gtids = words[2] if len(words) > 2 else ""
+    try:
+        name, number = binlog.split_name(words[0])
+        source = binlog.source_of(Path(base).with_name(words[0]))
+    except (EvidenceMissing, OSError):
+        return None
+    next_number = binlog.parse_gtid(gtids) if gtids.startswith("0-") and "," not in gtids else None
+    return {
+        "source": source,
+        "line": name,
+        "end": number * FILE_SPAN + int(words[1]),
+        "instant": instant,
+        "gtids": gtids,
+        **({"next": next_number + 1} if next_number is not None else {}),
+    }
 
 
 def _directory(path: str) -> Piece:
@@ -136,9 +177,7 @@ def capture(
     """Begins a copy. NotSupported says what the server, this machine or the user lacks."""
     with translated(guard), connect(address) as session:
         server = facts.server(session)
-        directory = data_directory(session, address)
-        privileges = facts.privileges(session)
-    tool_set, data = _require_possible(tools_dir, server, directory, privileges)
+        tool_set, data = require_possible(tools_dir, address, session)
     attempt.say(f"copying {data} with mariadb-backup {tool_set.version}")
     locked = threading.Event()
 
@@ -156,7 +195,7 @@ def capture(
     release = guard.adopt(child.kill)
     try:
         with translated(guard):
-            yield Capture(child, output, tool_set, server, Pace(rate, guard.wait))
+            yield Capture(address, child, output, tool_set, server, Pace(rate, guard.wait))
     finally:
         release()
         child.kill()
@@ -164,9 +203,10 @@ def capture(
         child.close()
 
 
-def _require_possible(
-    tools_dir: Path, server: Facts, directory: Path | None, privileges: set[str]
-) -> tuple[ToolSet, Path]:
+def require_possible(tools_dir: Path, address: Address, session: Session) -> tuple[ToolSet, Path]:
+    """Tools that copy this server, and its data directory. NotSupported says what is missing."""
+    server, directory = facts.server(session), data_directory(session, address)
+    privileges = facts.privileges(session)
     if server["flavour"] != MARIADB:
         raise NotSupported(
             f"no snapshots of {server['flavour']} {server['version']}: Holdfast has no physical"

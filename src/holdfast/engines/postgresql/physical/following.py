@@ -112,7 +112,7 @@ class Following:
             answer = stream.ask(f"TIMELINE_HISTORY {int(self.line, 16)}")[0]
             self._history = {answer["filename"]: answer["content"].encode()}
         self._since: int | None = None
-        self._expected = 0
+        self._expected = self._begun = 0
         self._acknowledged = 0
         self._confirmed = 0
         self._is_streaming = False
@@ -133,7 +133,7 @@ class Following:
         with _naming_what_is_removed():
             self._stream.begin_both(command)
         self._is_streaming = True
-        self._expected = position
+        self._expected = self._begun = position
 
     def receive(self, seconds: float, *, paused: bool = False) -> Arrival | Fork | None:
         if time.monotonic() - self._answered > _ANSWER_SECONDS:
@@ -216,7 +216,8 @@ class Following:
             inserted = flushed
         bounded = None if slack is None else int(slack)
         limit = None if row[4] is None else int(row[4])
-        return Vitals(inserted, clock, bounded, self._serves_since(), limit)
+        behind = max(0, inserted - max(self._acknowledged, self._begun))
+        return Vitals(inserted, clock, bounded, self._serves_since(), limit, behind)
 
     def _serves_since(self) -> int | None:
         """The later of the server's start and its timeline's birth: a restored server was promoted

@@ -100,10 +100,16 @@ def file_name(line: str, position: int, segment: int) -> str:
 
 
 def parse_position(text: str) -> int:
-    """ValueError unless the text is an LSN such as `16/B374D848`."""
+    """ValueError, which gives an example, unless the text is an LSN."""
     if _LSN.fullmatch(text) is None:
-        raise ValueError(text)
+        raise ValueError("16/B374D848")
     return parse_lsn(text)
+
+
+def parse_transaction(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("must be a number")
+    return int(text)
 
 
 def settle_stop(
