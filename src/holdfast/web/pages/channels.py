@@ -112,15 +112,11 @@ async def add(request: Request, posted: Posting) -> Response:
     if not answer.ok:
         return await _page(request, posted.viewer, form.refuse(answer), None, answer.status)
     if "key" in answer.data:
-        return await _made(request, posted.viewer, answer.data)
+        # The only page that has the key of a new webhook.
+        frame = await frame_of(request, posted.viewer)
+        page = Page("Added", "alarms", _TRAIL)
+        return show(request, "channel_made.html", page, frame, {"channel": answer.data})
     return RedirectResponse(f"/channels/{answer.data['id']}", 303)
-
-
-async def _made(request: Request, viewer: Viewer, channel: dict[str, Any]) -> Response:
-    """The only page that has the key of a new webhook."""
-    frame = await frame_of(request, viewer)
-    context = {"channel": channel}
-    return show(request, "channel_made.html", Page("Added", "alarms", _TRAIL), frame, context)
 
 
 @router.get("/channels/{channel}")

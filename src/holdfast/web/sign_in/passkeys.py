@@ -121,7 +121,8 @@ def credential_of(answer: str) -> str:
 def sign_count_of(request: Request, passkey: Passkey, answer: str) -> int:
     """Checks that the passkey answered. Raises Unauthenticated."""
     challenge = _challenge_in(request, answer, "sign-in")
-    if _made_at(challenge) <= (passkey.last_used or 0):
+    expires = int.from_bytes(challenge[_NONCE_BYTES : _NONCE_BYTES + 8], "big")
+    if expires - _CHALLENGE_MS <= (passkey.last_used or 0):
         raise Unauthenticated(_TOO_OLD)
     try:
         verified = verify_authentication_response(
@@ -160,10 +161,6 @@ def _challenge_in(request: Request, answer: str, purpose: str) -> bytes:
     if not parts.signer.valid(subject, expires, signature, now) or not parts.once(nonce, now):
         raise Unauthenticated(_TOO_OLD)
     return challenge
-
-
-def _made_at(challenge: bytes) -> int:
-    return int.from_bytes(challenge[_NONCE_BYTES : _NONCE_BYTES + 8], "big") - _CHALLENGE_MS
 
 
 def _parsed(answer: str) -> dict[str, Any]:
