@@ -298,6 +298,21 @@ export interface CausedBackup {
   reason?: string;
   deletedAt?: string;
 }
+export interface ChangeView {
+  timestamp: string;
+  position: string;
+  tables: Array<TableChangeView>;
+  defines: boolean;
+  isWhole: boolean;
+  transaction?: string;
+  statement?: string;
+  line?: string;
+}
+export interface Changes {
+  startTimestamp: string;
+  endTimestamp: string;
+  changes: Array<ChangeView>;
+}
 export interface ChannelForm {
   name: string;
   kind: string;
@@ -1008,6 +1023,7 @@ export interface RecoveryForm {
   beforeTransaction?: string;
   withTransaction?: string;
   targetPosition?: string;
+  line?: string;
   inclusive?: boolean;
 }
 export interface RecoveryKit {
@@ -1238,6 +1254,14 @@ export interface StoredConfig {
   addonType?: string;
   source?: GlobalSource;
   size: string;
+}
+export interface TableChangeView {
+  database: string;
+  table: string;
+  inserted: number;
+  updated: number;
+  deleted: number;
+  removed: boolean;
 }
 export interface TagRestriction {
   enabled?: boolean;
@@ -1502,6 +1526,8 @@ export interface Calls {
   getArchive(args: { projectId: string; addonId: string }): Promise<ArchiveView>;
   enableArchive(args: { projectId: string; addonId: string; body: ArchiveForm }): Promise<ArchiveView>;
   disableArchive(args: { projectId: string; addonId: string }): Promise<Empty>;
+  /** Extension: what was committed around an instant, read from the stored log, page by page. */
+  listChanges(args: { projectId: string; addonId: string; around: string; seconds?: number; table?: string; cursor?: string }): Promise<Page<Changes>>;
   /** Answers with the backup that the recovery begins with, and the id of its restore. */
   startRecovery(args: { projectId: string; addonId: string; body: RecoveryForm }): Promise<RecoveryStarted>;
   listDestinations(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<DestinationList>>;

@@ -50,6 +50,10 @@ def test_recovers_to_an_instant_and_again_after_that(managing: ArchivedMariaDB) 
     before = managing.now()
     managing.sql("DROP TABLE t")
     managing.await_stored()
+    answer = managing.api.get(f"{managing.addon}/archive/changes", around=before, table="t")
+    filled, dropped = answer.data["changes"][-2:]
+    assert [(table["table"], table["inserted"]) for table in filled["tables"]] == [("t", 100)]
+    assert dropped["statement"] == "DROP TABLE `t`"
     restore = managing.recover(targetTimestamp=before)
     assert count(managing) == 100
     assert restore["report"]["lastKept"]["transaction"].startswith("0-1-")

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 
 from holdfast.client.logs import LogQuery, lines_of
+from holdfast.client.models.archives import ArchiveState, Change, PitrWindow, RecoveryStarted
 from holdfast.client.models.models import (
     Addon,
     AddonType,
-    ArchiveState,
     Container,
     Credentials,
     LogLine,
-    PitrWindow,
-    RecoveryStarted,
     Version,
 )
 from holdfast.client.transport.calls import (
@@ -128,9 +126,18 @@ class Addons(Noun[R]):
     def pitr_window(self, project: str, addon: str) -> Steps[PitrWindow]:
         return parsed(PitrWindow, (yield from get(_path(project, addon, "pitr-window"))))
 
+    @listing
+    def changes(
+        self, project: str, addon: str, around: str, seconds: int = 60, table: str | None = None
+    ) -> Listing[Change]:
+        """What was committed so many seconds before and after an instant."""
+        params = {"around": around, "seconds": str(seconds), "table": table}
+        present = {name: text for name, text in params.items() if text is not None}
+        return Listing(Change, _path(project, addon, "archive", "changes"), "changes", present)
+
     @call
     def recover(self, project: str, addon: str, body: Body) -> Steps[RecoveryStarted]:
-        """Body: one of `targetTimestamp`, `beforeTransaction` and `withTransaction`."""
+        """Body: one target, such as `targetTimestamp` or `beforeTransaction`."""
         path = _path(project, addon, "pitr")
         return parsed(RecoveryStarted, (yield from post(path, body)))
 

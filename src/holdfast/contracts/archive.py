@@ -8,9 +8,9 @@ Some servers write segments of one size, others files that end anywhere. Of thes
 number of the file and the place in it; `segment` is `FILE_SPAN`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -171,6 +171,50 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class TableChange:
+    """Rows of a table that a commit touched. `removed`: it was dropped, emptied or rewritten.
+    `table` is the file's number where its name is not known."""
+
+    database: str
+    table: str
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    removed: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a commit did. `defines`: it created, altered or dropped something; `statement` is the
+    beginning of such a statement where the log has it. `is_whole`: all of the transaction was read;
+    else it began before, and its rows are more than these."""
+
+    commit: Commit
+    tables: Sequence[TableChange]
+    defines: bool = False
+    statement: str = ""
+    is_whole: bool = True
+
+
+@dataclass(frozen=True)
+class FileNames:
+    """What the files in a log belong to: databases by their number, and relations by the path that
+    the log gives to their file. Of indexes and other parts of a table the name is empty."""
+
+    databases: Mapping[str, str] = field(default_factory=dict[str, str])
+    relations: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@runtime_checkable
+class Naming(Protocol):
+    """A server whose log has numbers instead of names, which it tells itself."""
+
+    def names(self, address: Address) -> FileNames:
+        """The names of now."""
+        ...
+
+
+@dataclass(frozen=True)
 class Stop:
     """Where a replay ends: after the record at `position`, or before it. `position` None: as soon
     as the base is consistent. `last` is the last commit that is kept, `next` the first left out."""
@@ -214,6 +258,11 @@ class Replayable(Protocol):
         `former`: what the engine remembers of the replaced server."""
         ...
 
-    def commits(self, version: str, log: Log) -> Sequence[Commit]:
-        """Every commit in the log, in order of position."""
+    def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:
+        """What every commit in the log did, in order of position; those that touched nothing are
+        left out. The log may begin and end anywhere."""
+        ...
+
+    def show_position(self, position: int) -> str:
+        """A position as people write it."""
         ...

@@ -1,5 +1,6 @@
 """`holdfast pitr`: archives a server's log, shows what can be restored of it, and restores that."""
 
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -9,6 +10,10 @@ from holdfast.cli.session.options import InAddon, Waiting, Yes
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.terminal import prompts
+from holdfast.cli.terminal.output import note
+from holdfast.cli.when import own_zone, parse_moment
+from holdfast.client.models.archives import Change
+from holdfast.kit.clock import SystemClock
 
 app = noun("Point-in-time recovery: any instant of an addon whose log is archived.")
 
@@ -67,6 +72,61 @@ def status(session: Session, scope: InAddon) -> None:
 
 @verb(
     app,
+    "find",
+    "holdfast pitr find -p shop -a orders --around 14:03Z",
+    "holdfast pitr find -p shop -a orders --around 2026-11-30T14:03:00+01:00 --table customers",
+)
+def find(
+    session: Session,
+    scope: InAddon,
+    around: Annotated[
+        str,
+        typer.Option("--around", metavar="TIME", help="With a zone: 14:03Z is the last 14:03 UTC."),
+    ],
+    within: Annotated[
+        int, typer.Option("--within", min=0, max=86_400, help="So many seconds around it.")
+    ] = 60,
+    table: Annotated[
+        str | None, typer.Option("--table", help="Only commits that touched this table.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many.")] = 200,
+) -> None:
+    """List what was committed around an instant, so that you can go back to right before it."""
+    names = scope.of(session)
+    moment = parse_moment("--around", around, SystemClock().now(), own_zone())
+    with session.client() as client:
+        pages = client.addons.changes(*names, moment, within, table)
+        listed = list(islice(pages, limit + 1))
+    columns = {"TIME": "timestamp", "TRANSACTION": "transaction", "POSITION": "position"}
+    session.printer.rows(listed[:limit], {**columns, "CHANGES": "changes"}, words_of)
+    if session.printer.machine or not listed:
+        return
+    if len(listed) > limit:
+        note(f"there are more than {limit}: name a --table, or a shorter --within")
+    line = f" --line {listed[0].line}" if listed[0].line else ""
+    note(
+        "to go back to right before one of them: holdfast pitr restore"
+        f" -p {names[0]} -a {names[1]} --to-position POSITION --exclusive{line}"
+    )
+
+
+def words_of(change: Change) -> dict[str, str]:
+    """Words what a commit did."""
+    parts = [change.statement] if change.statement else []
+    for table in change.tables:
+        counts = {"+": table.inserted, "~": table.updated, "-": table.deleted}
+        words = [f"{sign}{count}" for sign, count in counts.items() if count]
+        removed = ["removed"] if table.removed else []
+        parts.append(" ".join([f"{table.database}.{table.table}", *words, *removed]))
+    if change.defines and not change.statement:
+        parts.append("definitions")
+    if not change.is_whole:
+        parts.append("(began before what was read; may have touched more)")
+    return {"changes": "; ".join(parts)}
+
+
+@verb(
+    app,
     "restore",
     "holdfast pitr restore -p shop -a orders --to 2026-11-30T14:03:11Z --wait",
     "holdfast pitr restore -p shop -a orders --before-transaction 28747 --wait",
@@ -87,6 +147,9 @@ def restore(
     to_position: Annotated[
         str | None, typer.Option("--to-position", metavar="LSN", help="All up to this position.")
     ] = None,
+    line: Annotated[
+        str | None, typer.Option("--line", help="Of several histories the one that `find` named.")
+    ] = None,
     exclusive: Annotated[
         bool, typer.Option("--exclusive", help="Without what happened exactly there.")
     ] = False,
@@ -105,6 +168,8 @@ def restore(
         raise typer.BadParameter(
             "give one of --to, --to-position, --before-transaction, --with-transaction"
         )
+    if line is not None:
+        body["line"] = line
     if exclusive:
         body["inclusive"] = False
     prompts.confirm(f"Replace the present data of {names[1]}?", force=yes, option="--yes")

@@ -352,39 +352,3 @@ class LogLine(Model):
 
 class RestoreStarted(Model):
     restore_id: str
-
-
-class RecoveryStarted(RestoreStarted):
-    """`id` is the backup that the recovery begins with."""
-
-    id: str
-
-
-class PitrWindow(Model):
-    has_valid_window: bool
-    start_timestamp: str | None = None
-    end_timestamp: str | None = None
-
-
-class ArchiveSpan(Model):
-    """A window, or a gap with its reason."""
-
-    start_timestamp: str
-    end_timestamp: str
-    reason: str | None = None
-
-
-class ArchiveState(Model):
-    enabled: bool
-    status: str
-    reason: str | None = None
-    days: int
-    interval_seconds: int
-    unbounded: bool = False
-    slot: str = ""
-    stored_until: str | None = None
-    checked_at: str | None = None
-    behind_bytes: int | None = None
-    slack_bytes: int | None = None
-    windows: list[ArchiveSpan] = []
-    gaps: list[ArchiveSpan] = []

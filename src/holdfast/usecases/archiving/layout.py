@@ -14,7 +14,7 @@ import fastcrc
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
 from holdfast.contracts.archive import FILE_SPAN, Following
 from holdfast.contracts.store import ObjectStore, Stat
-from holdfast.domain.errors import EvidenceMissing, SealBroken
+from holdfast.domain.errors import EvidenceMissing, ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
 from holdfast.pipeline import age
 
@@ -126,6 +126,21 @@ class Layout:
             name = stat.key.rpartition("/")[2]
             if name.endswith(".history.age"):
                 yield name.removesuffix(".age"), b"".join(self.store.get(stat.key))
+
+    def put_names(self, line: ArchiveLine, document: bytes) -> None:
+        """Stores what the numbers in the log of a line mean."""
+        self._put(self._names_key(line), age.seal_plain(document, self.recipient))
+
+    def names(self, line: ArchiveLine) -> bytes | None:
+        """None: nothing was noted. SealBroken for damaged bytes."""
+        try:
+            sealed = b"".join(self.store.get(self._names_key(line)))
+        except ObjectMissing:
+            return None
+        return age.unseal_plain(sealed, self.identity.reveal())
+
+    def _names_key(self, line: ArchiveLine) -> str:
+        return f"{self.prefix}{line.root}/{line.name}.names.age"
 
     def _put(self, key: str, body: bytes) -> None:
         upload = self.store.begin(key)

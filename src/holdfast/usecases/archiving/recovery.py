@@ -1,7 +1,6 @@
 """Orders the recovery of an addon to an instant, or to right before or after a transaction."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from holdfast.catalog import backups
 from holdfast.catalog.archiving import archives
@@ -12,14 +11,12 @@ from holdfast.contracts.engine import Engine
 from holdfast.domain.archive import windows as rules
 from holdfast.domain.archive.windows import Route
 from holdfast.domain.errors import Conflict, Invalid
-from holdfast.kit.clock import parse_rfc3339
 from holdfast.usecases import restores
 from holdfast.usecases.archiving import windows
+from holdfast.usecases.archiving.finding import parse_instant, require_replayable, show_line
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.archives import RecoveryForm
 from holdfast.usecases.restores import Recovery
-
-_NO_TIME = "must be a time with an offset, such as 2026-11-30T01:09:00Z"
 
 
 @dataclass(frozen=True)
@@ -32,13 +29,18 @@ class Planned:
 
 def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm) -> Planned:
     """Finds the way to a target. Conflict, which says why, for what the archive does not reach."""
-    if not isinstance(engine, Replayable):
-        raise Conflict(f"{engine.title} cannot be recovered to a point in time")
-    recovery = _target(form, engine)
+    replayable = require_replayable(engine)
+    recovery = _target(form, replayable)
     archive = archives.of_addon(session, addon.pk)
     if archive is None:
         raise Conflict("this addon keeps no archive; restore a backup instead")
     outlook = windows.outlook(session, archive)
+    if form.line is not None:
+        rows = archives.lines(session, archive.pk)
+        outlook = outlook.on({row.pk for row in rows if show_line(row) == form.line})
+        if not outlook.routes:
+            problem = f"line {form.line} is not stored, or no snapshot leads there any more"
+            raise Conflict(problem)
     latest = outlook.latest
     if latest is None:
         raise Conflict("nothing can be restored yet: the first snapshot is not there")
@@ -50,7 +52,7 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
             raise Conflict(f"{form.target_position} is in none of the archive's windows")
     else:
         leading = [route for route in outlook.routes if route.window.line == latest.line]
-        number = engine.parse_transaction(recovery.transaction or "")
+        number = replayable.parse_transaction(recovery.transaction or "")
         route = rules.route_to_transaction(leading, number)
     return Planned(recovery.of_line(route.window.line), route)
 
@@ -93,10 +95,4 @@ def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
         except ValueError as error:
             raise Invalid(f"{name} {error}", {name: str(error)}) from error
         return Recovery(transaction=value, inclusive=name == "withTransaction")
-    try:
-        if datetime.fromisoformat(value).tzinfo is None:
-            raise ValueError(value)
-        instant = parse_rfc3339(value)
-    except (ValueError, OverflowError) as error:
-        raise Invalid(f"{name} {_NO_TIME}", {name: _NO_TIME}) from error
-    return Recovery(instant=instant, inclusive=form.inclusive)
+    return Recovery(instant=parse_instant(name, value), inclusive=form.inclusive)

@@ -34,6 +34,10 @@ class RecoveryForm(StrictForm):
     target_position: Annotated[str, Field(max_length=60)] | None = Field(
         default=None, description="Extension: all that committed up to this position of the log."
     )
+    line: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None,
+        description="Extension: of several histories the one that a list of changes named.",
+    )
     inclusive: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="Extension: with what happened exactly then."
     )

@@ -241,3 +241,37 @@ class ArchiveView(Shape):
     open_gap: OpenArchiveGap | None = None
     old_log_goes_at: str | None = None
     old_log_stays: str | None = None
+
+
+class TableChangeView(Shape):
+    """Rows that a commit touched. `removed`: the table was dropped, emptied or rewritten; `table`
+    is `*` for a whole database, and the number of a file where no name was noted."""
+
+    database: str
+    table: str
+    inserted: int
+    updated: int
+    deleted: int
+    removed: bool
+
+
+class ChangeView(Shape):
+    """A commit. `isWhole`: all rows are counted; else it began before the log that was read.
+    `line` is needed to go there and is left out on the newest line."""
+
+    timestamp: str
+    position: str
+    tables: list[TableChangeView]
+    defines: bool
+    is_whole: bool
+    transaction: str | None = None
+    statement: str | None = None
+    line: str | None = None
+
+
+class Changes(Shape):
+    """What was committed from `startTimestamp` to `endTimestamp`, which lie within the window."""
+
+    start_timestamp: str
+    end_timestamp: str
+    changes: list[ChangeView]

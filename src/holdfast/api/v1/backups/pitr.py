@@ -1,6 +1,9 @@
 """Point-in-time recovery routes: the window, and the archive that it comes from."""
 
-from fastapi import APIRouter
+import threading
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from holdfast.api.places import AtAddon
@@ -8,21 +11,26 @@ from holdfast.api.probing import require_archivable
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.catalog import addons
 from holdfast.catalog.archiving import archives
-from holdfast.domain.errors import NotFound
+from holdfast.domain.errors import Conflict, NotFound
 from holdfast.http import answers
 from holdfast.http.state import State
 from holdfast.http.writing import Writing
+from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.archiving import archives as verbs
-from holdfast.usecases.archiving import recovery
+from holdfast.usecases.archiving import finding, recovery
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.archives import ArchiveForm, RecoveryForm
 from holdfast.views import backups as backup_views
 from holdfast.views.protection import archives as views
-from holdfast.views.shapes.addons import ArchiveView, PitrWindow
+from holdfast.views.shapes.addons import ArchiveView, Changes, PitrWindow
 from holdfast.views.shapes.backups import RecoveryStarted
-from holdfast.views.shapes.base import Empty, One
+from holdfast.views.shapes.base import Empty, Many, One
 
 router = APIRouter(tags=["backups"])
+
+_SEARCHES = threading.BoundedSemaphore(2)
+"""Each search reads and unpacks up to some hundred MB of log."""
+_WAIT_SECONDS = 20.0
 
 
 @router.get(f"{ADDON}/pitr-window", response_model=One[PitrWindow])
@@ -63,6 +71,44 @@ def disable_archive(writing: Writing, caller: Updater, at: AtAddon) -> Response:
         verbs.disable(context, at.addon(context.session, caller))
 
     return writing.undo(caller, disable)
+
+
+@router.get(f"{ADDON}/archive/changes", response_model=Many[Changes])
+def list_changes(
+    api: State,
+    caller: Updater,
+    at: AtAddon,
+    around: Annotated[str, Query(description="A time with an offset.", max_length=60)],
+    seconds: Annotated[int, Query(ge=0, le=86_400, description="So far before and after.")] = 60,
+    table: Annotated[
+        str | None, Query(description="Only commits that touched it.", max_length=400)
+    ] = None,
+    cursor: Annotated[str | None, Query(max_length=60)] = None,
+) -> Response:
+    """Extension: what was committed around an instant, read from the stored log, page by page."""
+    search = finding.parse_search(around, seconds, table, cursor)
+    with api.catalog.read() as session:
+        addon = at.addon(session, caller)
+        engine = api.engines(addon.kind)
+        replayable = finding.require_replayable(engine)
+        archive = archives.of_addon(session, addon.pk)
+        if archive is None:
+            raise Conflict("this addon keeps no archive; nothing tells what was committed")
+        reading = finding.plan(session, archive, search)
+        store, sealer = api.open_store(None), api.services.sealer
+        layout = verbs.layout_in(session, store, sealer, archive, addon)
+        session.expunge_all()
+    if not _SEARCHES.acquire(timeout=_WAIT_SECONDS):
+        raise Conflict("other searches are going on; ask again in a minute")
+    try:
+        page = finding.read(api.catalog, layout, engine, reading, search, Guard(api.clock))
+    finally:
+        _SEARCHES.release()
+    line = None if reading.is_newest else finding.show_line(reading.line)
+    shown = views.changes(
+        reading.begin, reading.until, page.changes, replayable.show_position, line
+    )
+    return answers.many(shown, len(page.changes), page.cursor)
 
 
 @router.post(f"{ADDON}/pitr", response_model=One[RecoveryStarted])

@@ -55,17 +55,23 @@ def _commits_of(chosen: ToolSet, log: Log, line: str, start: int, end: int) -> I
     environment = {**chosen.environment, "TZ": "UTC", "LC_ALL": "C"}
     finished = run(Command(argv, env=environment, cwd="/"), timeout=_READ_SECONDS)
     if finished.status:
-        _require_whole(log, line, end, finished.stderr)
+        require_whole(log, line, end, finished.stderr)
     for text in finished.stdout.decode(errors="replace").splitlines():
         if match := _COMMIT.search(text):
-            moment = datetime.fromisoformat(match[3]).replace(tzinfo=UTC)
-            micro = int((match[4] or "0").ljust(6, "0")[:6])
-            instant = (moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
-            # Rounded up: a commit is never before the instant that people are shown for it.
-            yield Commit(parse_lsn(match[2]), instant + -(-micro // 1000), match[1])
+            yield Commit(parse_lsn(match[2]), instant_of(match[3], match[4]), match[1])
 
 
-def _require_whole(log: Log, line: str, end: int, words: str) -> None:
+def instant_of(seconds: str, fraction: str | None) -> int:
+    """Ms of a time as `pg_waldump` prints it. Rounded up: a commit is never before the instant that
+    people are shown for it."""
+    moment = datetime.fromisoformat(seconds).replace(tzinfo=UTC)
+    micro = int((fraction or "0").ljust(6, "0")[:6])
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1) + -(
+        -micro // 1000
+    )
+
+
+def require_whole(log: Log, line: str, end: int, words: str) -> None:
     """EvidenceMissing unless all was read up to a record that is not there whole any more."""
     last = words.strip().splitlines()[-1] if words.strip() else "no reason"
     positions = [parse_lsn(text) for text in _POSITION.findall(last)]

@@ -1,0 +1,74 @@
+"""Finding the change to go back before, and going there."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fixtures.archived_postgres import Archiving, archived_postgres
+from fixtures.holdfast import await_that
+
+
+@pytest.fixture(scope="module")
+def managing() -> Iterator[Archiving]:
+    with archived_postgres() as installation:
+        yield installation
+
+
+def changes(managing: Archiving, around: str, **query: Any) -> list[dict[str, Any]]:
+    managing.await_window()
+    answer = managing.api.get(f"{managing.addon}/archive/changes", around=around, **query)
+    return list(answer.data["changes"])
+
+
+def touched(change: dict[str, Any]) -> dict[str, tuple[int, int, int, bool]]:
+    return {
+        table["table"]: (table["inserted"], table["updated"], table["deleted"], table["removed"])
+        for table in change["tables"]
+    }
+
+
+def test_finds_a_change_and_goes_back_to_right_before_it(managing: Archiving) -> None:
+    managing.sql("CREATE TABLE bills (n int PRIMARY KEY, note text)")
+    managing.sql("INSERT INTO bills SELECT g, 'x' FROM generate_series(1, 90) g")
+    moment = managing.instant()
+
+    def is_named() -> bool:
+        return any("public.bills" in touched(change) for change in changes(managing, moment))
+
+    await_that(is_named, 60, managing.why)
+    before = managing.instant()
+    managing.sql("UPDATE bills SET note = 'y' WHERE n <= 10")
+    managing.sql("DELETE FROM bills WHERE n > 50")
+    managing.sql("DROP TABLE bills")
+    listed = changes(managing, before, table="bills")
+    rows = [touched(change)["public.bills"] for change in listed if change["timestamp"] > before]
+    assert rows == [(0, 10, 0, False), (0, 0, 40, False), (0, 0, 0, True)]
+    assert [c["timestamp"] for c in listed] == sorted(c["timestamp"] for c in listed)
+    dropped = listed[-1]
+    restore = managing.recover(targetPosition=dropped["position"], inclusive=False)
+    assert managing.sql("SELECT count(*) FROM bills") == [(50,)]
+    assert restore["report"]["firstLeftOut"]["transaction"] == dropped["transaction"]
+
+    # What was left out stays on its own line, and can be gone to by its name.
+    managing.sql("INSERT INTO bills VALUES (1000)")
+    managing.await_window()
+    again = changes(managing, before, table="bills")[-1]
+    assert again["position"] == dropped["position"]
+    assert again["line"].endswith("/00000001")
+    managing.recover(targetPosition=again["position"], line=again["line"])
+    assert managing.sql("SELECT to_regclass('bills')") == [(None,)]
+
+
+def test_a_search_that_makes_no_sense_is_told_what_to_write(managing: Archiving) -> None:
+    def problem(status: int, **query: Any) -> str:
+        answer = managing.api.get(f"{managing.addon}/archive/changes", **query)
+        assert answer.status == status
+        return str(answer.error["message"])
+
+    must = "around must be a time with an offset, such as 2026-11-30T01:09:00Z"
+    assert problem(400, around="14:03") == must
+    assert problem(400, around="2026-11-30T14:03:00") == must
+    assert "which begins at 2" in problem(409, around="2020-01-01T00:00:00Z")
+    now = managing.instant()
+    assert problem(400, around=now, cursor="x") == "cursor is not one that a page of this list gave"
