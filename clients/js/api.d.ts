@@ -668,6 +668,14 @@ export interface LogLine {
   log: string;
   ts: string;
 }
+export interface MarkForm {
+  name: string;
+}
+export interface Marked {
+  name: string;
+  position: string;
+  timestamp: string;
+}
 export interface MemberView {
   name: string;
   key: string;
@@ -1023,6 +1031,7 @@ export interface RecoveryForm {
   beforeTransaction?: string;
   withTransaction?: string;
   targetPosition?: string;
+  targetName?: string;
   line?: string;
   inclusive?: boolean;
 }
@@ -1528,6 +1537,8 @@ export interface Calls {
   disableArchive(args: { projectId: string; addonId: string }): Promise<Empty>;
   /** Extension: what was committed around an instant, read from the stored log, page by page. */
   listChanges(args: { projectId: string; addonId: string; around: string; seconds?: number; table?: string; cursor?: string }): Promise<Page<Changes>>;
+  /** Extension: writes a named point into the server's log, to restore to. */
+  markArchive(args: { projectId: string; addonId: string; body: MarkForm }): Promise<Marked>;
   /** Answers with the backup that the recovery begins with, and the id of its restore. */
   startRecovery(args: { projectId: string; addonId: string; body: RecoveryForm }): Promise<RecoveryStarted>;
   listDestinations(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<DestinationList>>;

@@ -104,6 +104,7 @@ export const operations = {
   enableArchive: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/archive"},
   disableArchive: {"method": "DELETE", "path": "/v1/projects/{projectId}/addons/{addonId}/archive"},
   listChanges: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/archive/changes", "query": ["around", "seconds", "table", "cursor"]},
+  markArchive: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/archive/marks"},
   startRecovery: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/pitr"},
   listDestinations: {"method": "GET", "path": "/v1/backup-destinations", "query": ["per_page", "page", "cursor"]},
   addDestination: {"method": "POST", "path": "/v1/backup-destinations"},

@@ -72,3 +72,20 @@ def test_a_search_that_makes_no_sense_is_told_what_to_write(managing: Archiving)
     assert "which begins at 2" in problem(409, around="2020-01-01T00:00:00Z")
     now = managing.instant()
     assert problem(400, around=now, cursor="x") == "cursor is not one that a page of this list gave"
+
+
+def test_goes_back_to_a_named_point(managing: Archiving) -> None:
+    managing.sql("CREATE TABLE releases (n int)")
+    marks = f"{managing.addon}/archive/marks"
+    assert managing.api.post(marks, {"name": "before release 41"}).status == 200
+    managing.sql("INSERT INTO releases VALUES (41)")
+    for _ in range(2):
+        managing.api.post(marks, {"name": "twice"})
+    managing.await_window()
+    with pytest.raises(AssertionError, match="2 points are called 'twice': restore to the pos"):
+        managing.recover(targetName="twice")
+    assert managing.sql("SELECT n FROM releases") == [(41,)]
+    managing.recover(targetName="before release 41")
+    assert managing.sql("SELECT n FROM releases") == []
+    wrong = managing.api.post(marks, {"name": "a\nb"})
+    assert "name must be 1 to 63 bytes of printable text" in wrong.error["message"]

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 
 from holdfast.client.logs import LogQuery, lines_of
-from holdfast.client.models.archives import ArchiveState, Change, PitrWindow, RecoveryStarted
+from holdfast.client.models.archives import (
+    ArchiveState,
+    Change,
+    Marked,
+    PitrWindow,
+    RecoveryStarted,
+)
 from holdfast.client.models.models import (
     Addon,
     AddonType,
@@ -134,6 +140,12 @@ class Addons(Noun[R]):
         params = {"around": around, "seconds": str(seconds), "table": table}
         present = {name: text for name, text in params.items() if text is not None}
         return Listing(Change, _path(project, addon, "archive", "changes"), "changes", present)
+
+    @call
+    def mark(self, project: str, addon: str, name: str) -> Steps[Marked]:
+        """Writes a named point into the server's log."""
+        path = _path(project, addon, "archive", "marks")
+        return parsed(Marked, (yield from post(path, {"name": name})))
 
     @call
     def recover(self, project: str, addon: str, body: Body) -> Steps[RecoveryStarted]:

@@ -130,11 +130,13 @@ class Followable(Protocol):
 @dataclass(frozen=True)
 class Target:
     """What to restore: the state at `instant` in ms, or at `position`, or that of the
-    `transaction`; `inclusive`: with what is exactly there. One of the three is set."""
+    `transaction`, or at the `point` of that name in the log; `inclusive`: with what is exactly
+    there. One of the four is set."""
 
     instant: int | None = None
     position: int | None = None
     transaction: str | None = None
+    point: str | None = None
     inclusive: bool = True
 
 
@@ -211,6 +213,23 @@ class Naming(Protocol):
 
     def names(self, address: Address) -> FileNames:
         """The names of now."""
+        ...
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place in the log that has a name."""
+
+    position: int
+    instant: int
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """A server whose log has named points. Its `settle_stop` finds the one of a target."""
+
+    def mark(self, address: Address, name: str) -> Point:
+        """Writes a point into the log. ValueError for a name that the server would change."""
         ...
 
 

@@ -57,13 +57,15 @@ class RestoreArguments(Arguments):
 class RecoverArguments(RestoreArguments):
     """Arguments of a recovery: `backup_pk` is its base, `line_pk` the archived line it ends on.
 
-    The target is an `instant` in ms, a `position` or a `transaction`: a `contracts.archive.Target`.
+    The target is an `instant` in ms, a `position`, a `transaction` or a `point`: a
+    `contracts.archive.Target`.
     """
 
     line_pk: int = Field(alias="line")
     instant: int | None = None
     position: int | None = None
     transaction: str | None = None
+    point: str | None = None
     inclusive: bool = True
 
 

@@ -110,6 +110,17 @@ def find(
     )
 
 
+@verb(app, "mark", "holdfast pitr mark before-release-41 -p shop -a orders")
+def mark(
+    session: Session,
+    scope: InAddon,
+    name: Annotated[str, typer.Argument(help="Each only once: a name that is used twice fails.")],
+) -> None:
+    """Name the present moment in the server's log, to restore to it later (PostgreSQL)."""
+    with session.client() as client:
+        session.printer.record(client.addons.mark(*scope.of(session), name))
+
+
 def words_of(change: Change) -> dict[str, str]:
     """Words what a commit did."""
     parts = [change.statement] if change.statement else []
@@ -147,6 +158,9 @@ def restore(
     to_position: Annotated[
         str | None, typer.Option("--to-position", metavar="LSN", help="All up to this position.")
     ] = None,
+    to_name: Annotated[
+        str | None, typer.Option("--to-name", help="The point of this name, see `mark`.")
+    ] = None,
     line: Annotated[
         str | None, typer.Option("--line", help="Of several histories the one that `find` named.")
     ] = None,
@@ -162,11 +176,12 @@ def restore(
         "beforeTransaction": before_transaction,
         "withTransaction": with_transaction,
         "targetPosition": to_position,
+        "targetName": to_name,
     }
     body: dict[str, object] = {name: text for name, text in targets.items() if text is not None}
     if len(body) != 1:
         raise typer.BadParameter(
-            "give one of --to, --to-position, --before-transaction, --with-transaction"
+            "give one of --to, --to-name, --to-position, --before-transaction, --with-transaction"
         )
     if line is not None:
         body["line"] = line

@@ -41,6 +41,12 @@ class RecoveryStarted(RestoreStarted):
     id: str
 
 
+class Marked(Model):
+    name: str
+    position: str
+    timestamp: str
+
+
 class TableChange(Model):
     database: str
     table: str

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.archive import Change, FileNames, Following, Log, Stop, Target
+from holdfast.contracts.archive import Change, FileNames, Following, Log, Point, Stop, Target
 from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
@@ -181,6 +181,9 @@ class PostgreSQL(Server):
 
     def names(self, address: Address) -> FileNames:
         return wal_changes.names(address)
+
+    def mark(self, address: Address, name: str) -> Point:
+        return wal_replay.mark(address, name)
 
     def show_position(self, position: int) -> str:
         return following.show_lsn(position)

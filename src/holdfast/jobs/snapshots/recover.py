@@ -134,6 +134,7 @@ def settle(job: Job, record: RecoverRecord) -> RecoverRecord:
         instant=arguments.instant,
         position=arguments.position,
         transaction=arguments.transaction,
+        point=arguments.point,
         inclusive=arguments.inclusive,
     )
     with job.tools.catalog.read() as session:

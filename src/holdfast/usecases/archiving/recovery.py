@@ -6,7 +6,7 @@ from holdfast.catalog import backups
 from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import ReadSession, lock_addon
 from holdfast.catalog.schema import Addon, Backup, Restore
-from holdfast.contracts.archive import Replayable
+from holdfast.contracts.archive import Marking, Replayable
 from holdfast.contracts.engine import Engine
 from holdfast.domain.archive import windows as rules
 from holdfast.domain.archive.windows import Route
@@ -25,6 +25,16 @@ class Planned:
 
     recovery: Recovery
     route: Route
+
+
+def require_marking(engine: object) -> Marking:
+    """Conflict for engines whose log has no named points."""
+    if not isinstance(engine, Marking):
+        raise Conflict(
+            "the log of this type has no named points; restore to a position or a transaction,"
+            " which `holdfast pitr find` lists"
+        )
+    return engine
 
 
 def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm) -> Planned:
@@ -52,7 +62,9 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
             raise Conflict(f"{form.target_position} is in none of the archive's windows")
     else:
         leading = [route for route in outlook.routes if route.window.line == latest.line]
-        number = replayable.parse_transaction(recovery.transaction or "")
+        # Where a name is only the log tells, so it is read from the farthest snapshot on.
+        named = recovery.transaction
+        number = None if named is None else replayable.parse_transaction(named)
         route = rules.route_to_transaction(leading, number)
     return Planned(recovery.of_line(route.window.line), route)
 
@@ -76,6 +88,7 @@ def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
         "beforeTransaction": form.before_transaction,
         "withTransaction": form.with_transaction,
         "targetPosition": form.target_position,
+        "targetName": form.target_name,
     }
     named = {name: value for name, value in targets.items() if value is not None}
     if len(named) != 1:
@@ -89,6 +102,9 @@ def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
             problem = f"must be a position, such as {error}"
             raise Invalid(f"{name} {problem}", {name: problem}) from error
         return Recovery(position=position, inclusive=form.inclusive)
+    if name == "targetName":
+        require_marking(engine)
+        return Recovery(point=value)
     if name != "targetTimestamp":
         try:
             engine.parse_transaction(value)

@@ -243,6 +243,14 @@ class ArchiveView(Shape):
     old_log_stays: str | None = None
 
 
+class Marked(Shape):
+    """A named point in the log; `timestamp` is the server's clock right behind it."""
+
+    name: str
+    position: str
+    timestamp: str
+
+
 class TableChangeView(Shape):
     """Rows that a commit touched. `removed`: the table was dropped, emptied or rewritten; `table`
     is `*` for a whole database, and the number of a file where no name was noted."""

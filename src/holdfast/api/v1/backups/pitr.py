@@ -11,18 +11,19 @@ from holdfast.api.probing import require_archivable
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.catalog import addons
 from holdfast.catalog.archiving import archives
-from holdfast.domain.errors import Conflict, NotFound
+from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.http import answers
 from holdfast.http.state import State
 from holdfast.http.writing import Writing
+from holdfast.kit.clock import rfc3339
 from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.archiving import archives as verbs
 from holdfast.usecases.archiving import finding, recovery
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms.archives import ArchiveForm, RecoveryForm
+from holdfast.usecases.forms.archives import ArchiveForm, MarkForm, RecoveryForm
 from holdfast.views import backups as backup_views
 from holdfast.views.protection import archives as views
-from holdfast.views.shapes.addons import ArchiveView, Changes, PitrWindow
+from holdfast.views.shapes.addons import ArchiveView, Changes, Marked, PitrWindow
 from holdfast.views.shapes.backups import RecoveryStarted
 from holdfast.views.shapes.base import Empty, Many, One
 
@@ -109,6 +110,27 @@ def list_changes(
         reading.begin, reading.until, page.changes, replayable.show_position, line
     )
     return answers.many(shown, len(page.changes), page.cursor)
+
+
+@router.post(f"{ADDON}/archive/marks", response_model=One[Marked])
+def mark_archive(api: State, caller: Updater, at: AtAddon, form: MarkForm) -> Response:
+    """Extension: writes a named point into the server's log, to restore to."""
+    with api.catalog.read() as session:
+        addon = at.addon(session, caller)
+        engine = api.engines(addon.kind)
+        marking = recovery.require_marking(engine)
+        archive = archives.of_addon(session, addon.pk)
+        if archive is None or not archive.wanted:
+            raise Conflict("the addon's log is not archived: switch that on with `pitr enable`")
+        address = addons.working_address(addon, api.services.sealer)
+    try:
+        point = marking.mark(address, form.name)
+    except ValueError as error:
+        raise Invalid(f"name {error}", {"name": str(error)}) from error
+    show = finding.require_replayable(engine).show_position
+    return answers.one(
+        Marked(name=form.name, position=show(point.position), timestamp=rfc3339(point.instant))
+    )
 
 
 @router.post(f"{ADDON}/pitr", response_model=One[RecoveryStarted])
