@@ -1539,8 +1539,8 @@ export interface Calls {
   listChanges(args: { projectId: string; addonId: string; around: string; seconds?: number; table?: string; cursor?: string }): Promise<Page<Changes>>;
   /** Extension: writes a named point into the server's log, to restore to. */
   markArchive(args: { projectId: string; addonId: string; body: MarkForm }): Promise<Marked>;
-  /** Answers with the backup that the recovery begins with, and the id of its restore. */
-  startRecovery(args: { projectId: string; addonId: string; body: RecoveryForm }): Promise<RecoveryStarted>;
+  /** Answers with the backup that the recovery begins with, and the id of its restore. The query may name another addon whose archive is restored into this one (extension). */
+  startRecovery(args: { projectId: string; addonId: string; sourceProjectId?: string; sourceAddonId?: string; body: RecoveryForm }): Promise<RecoveryStarted>;
   listDestinations(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<DestinationList>>;
   addDestination(args: { body: DestinationForm }): Promise<DestinationView>;
   getDestination(args: { destinationId: string }): Promise<DestinationView>;

@@ -105,7 +105,7 @@ export const operations = {
   disableArchive: {"method": "DELETE", "path": "/v1/projects/{projectId}/addons/{addonId}/archive"},
   listChanges: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/archive/changes", "query": ["around", "seconds", "table", "cursor"]},
   markArchive: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/archive/marks"},
-  startRecovery: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/pitr"},
+  startRecovery: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/pitr", "query": ["sourceProjectId", "sourceAddonId"]},
   listDestinations: {"method": "GET", "path": "/v1/backup-destinations", "query": ["per_page", "page", "cursor"]},
   addDestination: {"method": "POST", "path": "/v1/backup-destinations"},
   getDestination: {"method": "GET", "path": "/v1/backup-destinations/{destinationId}"},

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.archived_postgres import Archiving, archived_postgres
+from fixtures.archived_postgres import INTERVAL, Archiving, archived_postgres
 from fixtures.holdfast import await_that
 
 
@@ -89,3 +89,27 @@ def test_goes_back_to_a_named_point(managing: Archiving) -> None:
     assert managing.sql("SELECT n FROM releases") == []
     wrong = managing.api.post(marks, {"name": "a\nb"})
     assert "name must be 1 to 63 bytes of printable text" in wrong.error["message"]
+
+
+def test_another_addon_becomes_what_this_one_was(managing: Archiving) -> None:
+    project = managing.addon.partition("/addons/")[0]
+    copy = managing.manage(project.rpartition("/")[2], "Copy").rpartition("/")[2]
+    managing.sql("CREATE TABLE forked AS SELECT 1 n")
+    moment = managing.instant()
+    managing.sql("DELETE FROM forked")
+    managing.await_window()
+    restore = managing.recover(into=copy, targetTimestamp=moment)
+    assert restore["status"] == "completed"
+    own = managing.addon
+    assert managing.sql("SELECT n FROM forked") == []
+    managing.addon = f"{project}/addons/{copy}"
+    try:
+        assert managing.sql("SELECT n FROM forked") == [(1,)]
+        # Both have archives of their own from here on.
+        managing.api.post(f"{managing.addon}/archive", INTERVAL)
+        await_that(managing.window, 60, managing.why)
+    finally:
+        managing.addon = own
+    query = "?sourceAddonId=none"
+    answer = managing.api.post(f"{managing.addon}/pitr{query}", {"targetTimestamp": moment})
+    assert answer.status == 404

@@ -178,4 +178,27 @@ class Origin:
         return restore
 
 
+class ArchiveOrigin:
+    """The target of a recovery, which the path names, and the addon whose archive is restored: the
+    query may name another one."""
+
+    def __init__(
+        self,
+        project_id: str,
+        addon_id: str,
+        source_project_id: Annotated[str | None, Query(alias="sourceProjectId")] = None,
+        source_addon_id: Annotated[str | None, Query(alias="sourceAddonId")] = None,
+    ) -> None:
+        self._target = AddonPath(project_id, addon_id)
+        self._source = AddonPath(source_project_id or project_id, source_addon_id or addon_id)
+
+    def target(self, session: ReadSession, caller: Caller) -> Addon:
+        return self._target.addon(session, caller)
+
+    def source(self, session: ReadSession, caller: Caller) -> Addon:
+        self.target(session, caller)
+        return self._source.addon(session, caller)
+
+
+FromArchive = Annotated[ArchiveOrigin, Depends()]
 From = Annotated[Origin, Depends()]

@@ -18,6 +18,7 @@ from holdfast.client.models.models import (
     LogLine,
     Version,
 )
+from holdfast.client.restores import Origin
 from holdfast.client.transport.calls import (
     Listing,
     Noun,
@@ -148,10 +149,14 @@ class Addons(Noun[R]):
         return parsed(Marked, (yield from post(path, {"name": name})))
 
     @call
-    def recover(self, project: str, addon: str, body: Body) -> Steps[RecoveryStarted]:
-        """Body: one target, such as `targetTimestamp` or `beforeTransaction`."""
+    def recover(
+        self, project: str, addon: str, body: Body, origin: Origin | None = None
+    ) -> Steps[RecoveryStarted]:
+        """Body: one target, such as `targetTimestamp` or `beforeTransaction`. `origin`: another
+        addon, whose archive is restored into this one."""
         path = _path(project, addon, "pitr")
-        return parsed(RecoveryStarted, (yield from post(path, body)))
+        params = origin.params() if origin else None
+        return parsed(RecoveryStarted, (yield from post(path, body, params)))
 
 
 def log_path(project: str, addon: str) -> str:

@@ -109,7 +109,11 @@ class Recovery:
 
 
 def recover(context: Context, target: Addon, backup: Backup, recovery: Recovery) -> Restore:
-    """Orders the restore of `backup` into its own addon and the replay of what followed."""
+    """Orders the restore of `backup` and the replay of what followed. Conflict for a target of
+    another type."""
+    source = addons.get(context.session, backup.addon_pk)
+    if source.kind != target.kind:
+        raise Conflict(f"an archive of {source.kind} cannot be restored into {target.kind}")
     lock_addon(context.session, target.pk)
     context.session.refresh(backup)
     _require_copy(context.session, backup)

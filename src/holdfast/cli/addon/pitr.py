@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.restore import follow
+from holdfast.cli.restore import From, follow
 from holdfast.cli.session.options import InAddon, Waiting, Yes
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
@@ -141,10 +141,12 @@ def words_of(change: Change) -> dict[str, str]:
     "restore",
     "holdfast pitr restore -p shop -a orders --to 2026-11-30T14:03:11Z --wait",
     "holdfast pitr restore -p shop -a orders --before-transaction 28747 --wait",
+    "holdfast pitr restore -p shop -a copy --from-addon orders --to 2026-11-30T14:03:11Z",
 )
 def restore(
     session: Session,
     scope: InAddon,
+    source: From,
     waiting: Waiting,
     to: Annotated[
         str | None, typer.Option("--to", metavar="TIME", help="With an offset, such as Z.")
@@ -169,7 +171,8 @@ def restore(
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Restore an addon to an instant; its data of now is replaced when the restored is ready."""
+    """Restore an addon to an instant, of its own archive or of another addon's; its data of now is
+    replaced when the restored is ready."""
     names = scope.of(session)
     targets = {
         "targetTimestamp": to,
@@ -189,5 +192,5 @@ def restore(
         body["inclusive"] = False
     prompts.confirm(f"Replace the present data of {names[1]}?", force=yes, option="--yes")
     with session.client() as client:
-        started = client.addons.recover(*names, body)
+        started = client.addons.recover(*names, body, source.origin(*names))
         follow(session, client, (*names, started.restore_id), waiting)

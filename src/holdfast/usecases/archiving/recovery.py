@@ -69,17 +69,18 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
     return Planned(recovery.of_line(route.window.line), route)
 
 
-def start(context: Context, addon: Addon, planned: Planned) -> tuple[Backup, Restore]:
-    """Orders what was planned. Conflict if some of it was given up since: from here on it stays."""
+def start(context: Context, target: Addon, planned: Planned) -> tuple[Backup, Restore]:
+    """Orders the restore of what was planned into `target`. Conflict if some of it was given up
+    since: from here on it stays."""
     session, route = context.session, planned.route
-    lock_addon(session, addon.pk)
-    lines = archives.lines_by_pk(session, [leg.line for leg in route.legs])
     backup = backups.get(session, route.base.key)
+    lock_addon(session, backup.addon_pk)
+    lines = archives.lines_by_pk(session, [leg.line for leg in route.legs])
     session.refresh(backup)
     removed = any(lines[leg.line].removed > leg.start for leg in route.legs)
     if removed or backup.deleted is not None:
         raise Conflict("what this recovery needs was removed just now; ask for it again")
-    return backup, restores.recover(context, addon, backup, planned.recovery)
+    return backup, restores.recover(context, target, backup, planned.recovery)
 
 
 def _target(form: RecoveryForm, engine: Replayable) -> Recovery:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from holdfast.api.places import AtAddon
+from holdfast.api.places import AtAddon, FromArchive
 from holdfast.api.probing import require_archivable
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.catalog import addons
@@ -135,16 +135,17 @@ def mark_archive(api: State, caller: Updater, at: AtAddon, form: MarkForm) -> Re
 
 @router.post(f"{ADDON}/pitr", response_model=One[RecoveryStarted])
 def start_recovery(
-    api: State, writing: Writing, caller: Updater, at: AtAddon, form: RecoveryForm
+    api: State, writing: Writing, caller: Updater, origin: FromArchive, form: RecoveryForm
 ) -> Response:
-    """Answers with the backup that the recovery begins with, and the id of its restore."""
+    """Answers with the backup that the recovery begins with, and the id of its restore. The query
+    may name another addon whose archive is restored into this one (extension)."""
     with api.catalog.read() as session:  # the way is found before others have to wait for it
-        addon = at.addon(session, caller)
+        addon = origin.source(session, caller)
         planned = recovery.plan(session, api.engines(addon.kind), addon, form)
 
     def start(context: Context) -> RecoveryStarted:
-        addon = at.addon(context.session, caller)
-        backup, restore = recovery.start(context, addon, planned)
+        target = origin.target(context.session, caller)
+        backup, restore = recovery.start(context, target, planned)
         view = backup_views.views(context.session, [backup])[0]
         return RecoveryStarted(**dict(view), restore_id=restore.id)
 

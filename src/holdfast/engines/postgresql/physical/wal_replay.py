@@ -177,25 +177,27 @@ def settle_stop(
             raise RestoreDiffers(f"transaction {target.transaction} did not commit in this log")
         return _stop_at(listed, named[-1].position, inclusive=target.inclusive)
     if target.point is not None:
-        places = [p for p in points(tools_dir, version, log, target.point) if p >= consistent]
-        if len(places) != 1:
-            raise RestoreDiffers(_no_single(target.point, places, log))
+        positions = points(tools_dir, version, log, target.point)
+        point = single_point([p for p in positions if p >= consistent], target.point, log)
         # Nothing is exactly at a point: with it and without it are the same.
-        return _stop_after(listed, [commit.position < places[0] for commit in listed])
+        return _stop_after(listed, [commit.position < point for commit in listed])
     assert target.instant is not None
     latest = target.instant if target.inclusive else target.instant - 1
     return _stop_after(listed, [commit.instant <= latest for commit in listed])
 
 
-def _no_single(name: str, places: Sequence[int], log: Log) -> str:
-    if not places:
+def single_point(positions: Sequence[int], name: str, log: Log) -> int:
+    """RestoreDiffers unless exactly one point has the name."""
+    if not positions:
         first, last = show_lsn(log.legs[0][1]), show_lsn(log.legs[-1][2])
-        return f"no point is called {name!r} in the log from {first} to {last}"
-    shown = ", ".join(show_lsn(place) for place in places)
-    return (
-        f"{len(places)} points are called {name!r}: restore to the position of the one that is"
-        f" meant, {shown}"
-    )
+        raise RestoreDiffers(f"no point is called {name!r} in the log from {first} to {last}")
+    if len(positions) > 1:
+        shown = ", ".join(show_lsn(position) for position in positions)
+        raise RestoreDiffers(
+            f"{len(positions)} points are called {name!r}: restore to the position of the one that"
+            f" is meant, {shown}"
+        )
+    return positions[0]
 
 
 def _stop_after(listed: Sequence[Commit], is_kept: Sequence[bool]) -> Stop:
