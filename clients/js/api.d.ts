@@ -166,6 +166,7 @@ export interface ArchiveView {
   slot: string;
   windows: Array<ArchiveWindow>;
   gaps: Array<ArchiveGap>;
+  bases: Array<string>;
   reason?: string;
   storedUntil?: string;
   checkedAt?: string;

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fixtures.archived_postgres import INTERVAL, Archiving, archived_postgres
+from fixtures.dashboard import Visitor, open_session
 from fixtures.holdfast import await_that
 
 
@@ -113,3 +114,39 @@ def test_another_addon_becomes_what_this_one_was(managing: Archiving) -> None:
     query = "?sourceAddonId=none"
     answer = managing.api.post(f"{managing.addon}/pitr{query}", {"targetTimestamp": moment})
     assert answer.status == 404
+
+
+def test_the_dashboard_leads_from_a_change_to_before_it(managing: Archiving) -> None:
+    owner = Visitor(managing.server.url, open_session(managing.server, managing.api))
+    _, _, project, _, addon = managing.addon.split("/")
+    page = f"/p/{project}/{addon}"
+    managing.sql("CREATE TABLE shown AS SELECT g n FROM generate_series(1, 5) g")
+    managing.await_window()
+    moment = managing.instant()
+    managing.sql("DROP TABLE shown")
+    managing.await_window()
+    own = owner.get(page)
+    assert "any moment of it can be restored" in own.text
+    assert f"{page}/moments/restore" in own.read.links
+    state = owner.get(f"{page}/moments")
+    assert "snapshot that the log is replayed onto" in state.text
+    refused = owner.send(state, f"{page}/moments", intervalSeconds="0")
+    assert (refused.status, 'aria-describedby="f-intervalSeconds-p' in refused.html) == (400, True)
+    found = owner.get(f"{page}/moments/find?around={moment}&seconds=30&table=&cursor=")
+    back = [link for link in found.read.links if "moments/restore" in link][-1]
+    form = owner.get(back)
+    wrong = owner.send(form, f"{page}/moments/restore", typed="other")
+    assert "nothing was changed" in wrong.text
+    fields = {"typed": addon, "kind": "targetTimestamp", "value": "14:03"}
+    zoneless = owner.send(wrong, f"{page}/moments/restore", **fields)
+    assert zoneless.status == 400
+    assert "It must be a time with an offset" in zoneless.text
+    started = owner.send(form, f"{page}/moments/restore", typed=addon)
+    assert started.status == 303
+    restore = started.response.headers["location"]
+    await_that(lambda: "has the data of" in owner.get(restore).text, 60, managing.why)
+    assert managing.sql("SELECT count(*) FROM shown") == [(5,)]
+    bad = owner.get(f"{page}/moments/find?around=noon&seconds=60&table=")
+    assert "Around must be a time with an offset" in bad.text
+    owner.follow(owner.send(owner.get(f"{page}/moments"), f"{page}/moments/off"))
+    assert "not archived" in owner.get(f"{page}/moments").text

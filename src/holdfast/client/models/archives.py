@@ -27,6 +27,7 @@ class ArchiveState(Model):
     slack_bytes: int | None = None
     windows: list[ArchiveSpan] = Field(default=[])
     gaps: list[ArchiveSpan] = Field(default=[])
+    bases: list[str] = Field(default=[])
 
 
 class PitrWindow(Model):

@@ -1,8 +1,9 @@
 """Recovers an addon: read, preflight, fetch, log, settle, rehearse, judge, swap.
 
-From its own archive or that of another addon. The newest snapshot before the instant is put beside the live data, the archived log beside that;
-the target becomes a position, and the restored server replays up to it in private. All else is a
-restore in place: before the swap a failure or an abort leaves the addon as it was.
+From its own archive or that of another addon. The newest snapshot before the instant is put beside
+the live data, the archived log beside that; the target becomes a position, and the restored server
+replays up to it in private. All else is a restore in place: before the swap a failure or an abort
+leaves the addon as it was.
 """
 
 from dataclasses import replace

@@ -21,6 +21,8 @@ from holdfast.views.shapes.addons import (
     TableChangeView,
 )
 
+_MAX_BASES = 200
+
 
 def window(session: ReadSession, addon_pk: int) -> PitrWindow:
     archive = archives.of_addon(session, addon_pk)
@@ -52,6 +54,9 @@ def view(session: ReadSession, archive: ArchiveRow) -> ArchiveView:
         windows=[
             ArchiveWindow(start_timestamp=rfc3339(w.begin), end_timestamp=rfc3339(w.end))
             for w in merged
+        ],
+        bases=[rfc3339(instant) for instant in sorted({route.base.instant for route in reached})][
+            -_MAX_BASES:
         ],
         gaps=[
             ArchiveGap(

@@ -221,7 +221,8 @@ class OpenArchiveGap(Shape):
 
 
 class ArchiveView(Shape):
-    """`behindBytes` are not stored yet; `slackBytes` the server keeps at most before it lets go.
+    """`bases`: when the snapshots were consistent that the log is replayed onto, the newest 200.
+    `behindBytes` are not stored yet; `slackBytes` the server keeps at most before it lets go.
     `storedUntil`: all that was acknowledged before is stored. `oldLogGoesAt`: then the oldest log,
     which no promised instant needs, is removed; `oldLogStays` is why it is not for now."""
 
@@ -233,6 +234,7 @@ class ArchiveView(Shape):
     slot: str
     windows: list[ArchiveWindow]
     gaps: list[ArchiveGap]
+    bases: list[str]
     reason: str | None = None
     stored_until: str | None = None
     checked_at: str | None = None
