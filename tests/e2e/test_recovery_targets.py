@@ -1,5 +1,6 @@
 """Finding the change to go back before, and going there."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from fixtures.archived_postgres import INTERVAL, Archiving, archived_postgres
 from fixtures.dashboard import Visitor, open_session
-from fixtures.holdfast import await_that
+from fixtures.holdfast import await_restore, await_that
+from fixtures.official import OfficialCli
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +116,34 @@ def test_another_addon_becomes_what_this_one_was(managing: Archiving) -> None:
     query = "?sourceAddonId=none"
     answer = managing.api.post(f"{managing.addon}/pitr{query}", {"targetTimestamp": moment})
     assert answer.status == 404
+
+
+def test_the_official_command_line_restores_to_a_moment(
+    managing: Archiving, fresh_cli: OfficialCli
+) -> None:
+    """The answers are those of the v1 API: a window with both its edges, a backup object."""
+    managing.sql("CREATE TABLE official AS SELECT 1 n")
+    moment = managing.instant()
+    managing.sql("DELETE FROM official")
+    managing.await_window()
+    _, _, project, _, addon = managing.addon.split("/")
+    at = ("--projectId", project, "--addonId", addon)
+    server = managing.server
+    assert fresh_cli("login", "-n", "o", "-t", server.token, "--host", server.url).status == 0
+    window = fresh_cli("get", "addon", "pitr-window", *at, "-o", "json").json
+    assert set(window) == {"hasValidWindow", "startTimestamp", "endTimestamp"}
+    assert window["startTimestamp"] < moment < window["endTimestamp"]
+    order = json.dumps({"targetTimestamp": moment})
+    started = fresh_cli("start", "addon", "pitr", *at, "-i", order, "-o", "json")
+    assert started.status == 0, started
+    backup = f"{managing.addon}/backups/{started.json['id']}"
+    shown = managing.api.get(backup).data
+    changing = {"lastRestore", "restoreId", "protection", "explanation"}
+    assert {k: v for k, v in started.json.items() if k not in changing} == {
+        k: v for k, v in shown.items() if k not in changing
+    }
+    await_restore(managing.api, backup, started.json["restoreId"])
+    assert managing.sql("SELECT n FROM official") == [(1,)]
 
 
 def test_the_dashboard_leads_from_a_change_to_before_it(managing: Archiving) -> None:
