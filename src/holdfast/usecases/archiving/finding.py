@@ -31,7 +31,7 @@ PAGE_BYTES = 128 << 20
 """Log that a page reads at most, beside the segment before."""
 _LEAST_PIECES = 2
 _SECOND_MS = 1000
-"""Logs of files date their commits no better."""
+"""Logs of files date a commit in whole seconds, so up to one too early."""
 MAX_CHANGES = 500
 """Commits of a page."""
 _CURSOR = re.compile(r"(\d{1,18})-(\d{1,19})")
@@ -188,7 +188,7 @@ def read(
 
 def _is_wanted(change: Change, reading: Reading, search: Search) -> bool:
     blur = _SECOND_MS if reading.line.segment == FILE_SPAN else 0
-    if not reading.begin - blur <= change.commit.instant <= reading.until + blur:
+    if not reading.begin - blur <= change.commit.instant <= reading.until:
         return False
     if search.table is None:
         return True
