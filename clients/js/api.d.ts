@@ -109,9 +109,17 @@ export interface AddonView {
   reason?: string;
 }
 export interface Adopted {
+  archives: Array<AdoptedArchive>;
   backups: Array<StoredBackup>;
   problems: Array<AdoptionProblem>;
   next?: string;
+}
+export interface AdoptedArchive {
+  projectId: string;
+  addonId: string;
+  hasValidWindow: boolean;
+  startTimestamp?: string;
+  endTimestamp?: string;
 }
 export interface AdoptionForm {
   passphrase?: string;
@@ -1532,12 +1540,12 @@ export interface Calls {
   listAudits(): Promise<AuditList>;
   /** Compares every store, or one, with the catalogue as soon as possible. */
   orderAudits(args: { body: AuditForm }): Promise<AuditList>;
-  getWindow(args: { projectId: string; addonId: string }): Promise<PitrWindow>;
-  getArchive(args: { projectId: string; addonId: string }): Promise<ArchiveView>;
+  getWindow(args: { projectId: string; addonId: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<PitrWindow>;
+  getArchive(args: { projectId: string; addonId: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<ArchiveView>;
   enableArchive(args: { projectId: string; addonId: string; body: ArchiveForm }): Promise<ArchiveView>;
   disableArchive(args: { projectId: string; addonId: string }): Promise<Empty>;
   /** Extension: what was committed around an instant, read from the stored log, page by page. */
-  listChanges(args: { projectId: string; addonId: string; around: string; seconds?: number; table?: string; cursor?: string }): Promise<Page<Changes>>;
+  listChanges(args: { projectId: string; addonId: string; around: string; seconds?: number; table?: string; cursor?: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<Page<Changes>>;
   /** Extension: writes a named point into the server's log, to restore to. */
   markArchive(args: { projectId: string; addonId: string; body: MarkForm }): Promise<Marked>;
   /** Answers with the backup that the recovery begins with, and the id of its restore. The query may name another addon whose archive is restored into this one (extension). */

@@ -1,6 +1,7 @@
 """Finding the change to go back before, and going there."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from fixtures.archived_postgres import INTERVAL, Archiving, archived_postgres
 from fixtures.dashboard import Visitor, open_session
 from fixtures.holdfast import await_restore, await_that
+from fixtures.installation import installation_home, running
 from fixtures.official import OfficialCli
 
 
@@ -180,3 +182,36 @@ def test_the_dashboard_leads_from_a_change_to_before_it(managing: Archiving) -> 
     assert "Around must be a time with an offset" in bad.text
     owner.follow(owner.send(owner.get(f"{page}/moments"), f"{page}/moments/off"))
     assert "not archived" in owner.get(f"{page}/moments").text
+
+
+@pytest.mark.slow
+def test_a_lost_catalogue_is_no_lost_log(managing: Archiving) -> None:
+    """The store alone, and the passphrase of its recovery kit, on a new host."""
+    passphrase = managing.api.post("/platform-store/recovery-kit").data["passphrase"]
+    managing.api.post(f"{managing.addon}/archive", INTERVAL)
+    managing.sql("CREATE TABLE survivors AS SELECT 1 n")
+    await_that(managing.window, 60, managing.why)
+    moment = managing.instant()
+    managing.sql("DELETE FROM survivors")
+    managing.await_window()
+    managing.sql("CREATE TABLE later AS SELECT 1 n")
+    managing.await_window()
+    _, _, project, _, addon = managing.addon.split("/")
+    with installation_home() as home:
+        (home / "data").mkdir()
+        shutil.copytree(managing.data_dir / "store", home / "data" / "store", dirs_exist_ok=True)
+        with running(Archiving(home)) as fresh_host:
+            adopted = fresh_host.api.post("/platform-store/adopt", {"passphrase": passphrase}).data
+            assert adopted["problems"] == []
+            [archive] = [a for a in adopted["archives"] if a["addonId"] == addon]
+            assert archive["hasValidWindow"]
+            copy = fresh_host.manage(project, "Copy of it")
+            fresh_host.addon = f"/projects/{project}/addons/{addon}"
+            listed = fresh_host.api.get(
+                f"{copy}/archive/changes", around=moment, sourceAddonId=addon
+            ).data["changes"]
+            deleted = [table["deleted"] for change in listed for table in change["tables"]]
+            assert 1 in deleted
+            fresh_host.recover(into=copy.rpartition("/")[2], targetTimestamp=moment)
+            fresh_host.addon = copy
+            assert fresh_host.sql("SELECT n FROM survivors") == [(1,)]

@@ -282,6 +282,14 @@ class Replayable(Protocol):
         left out. The log may begin and end anywhere."""
         ...
 
+    def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:
+        """As `Following.ancestry`, from a stored history file."""
+        ...
+
+    def file_source(self, data: bytes) -> str | None:
+        """As `Arrival.source`, from the first bytes of a file; None for logs without files."""
+        ...
+
     def show_position(self, position: int) -> str:
         """A position as people write it."""
         ...

@@ -286,9 +286,18 @@ class AdoptionProblem(Model):
     problem: str = ""
 
 
-class Adopted(Model):
-    """The backups that were adopted; `next` when there are more."""
+class AdoptedArchive(Model):
+    project_id: str
+    addon_id: str
+    has_valid_window: bool = False
+    start_timestamp: str | None = None
+    end_timestamp: str | None = None
 
+
+class Adopted(Model):
+    """The backups and logs that were adopted; `next` when there are more."""
+
+    archives: list[AdoptedArchive] = []
     backups: list[DestinationBackup] = []
     problems: list[AdoptionProblem] = []
     next: str | None = None

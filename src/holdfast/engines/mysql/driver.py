@@ -167,6 +167,12 @@ class MySQL(Server):
     def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:  # noqa: ARG002 - any version is alike, and the log has names
         return log_changes.changes(log, guard)
 
+    def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:  # noqa: ARG002 - it has no forks
+        return []
+
+    def file_source(self, data: bytes) -> str:
+        return binlog.source_in(data)
+
     def show_position(self, position: int) -> str:
         return binlog.show_position(position)
 

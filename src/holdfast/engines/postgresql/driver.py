@@ -185,6 +185,12 @@ class PostgreSQL(Server):
     def mark(self, address: Address, name: str) -> Point:
         return wal_replay.mark(address, name)
 
+    def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:
+        return following.ancestors(history.decode(errors="replace"))
+
+    def file_source(self, data: bytes) -> None:
+        """Segments name no file."""
+
     def show_position(self, position: int) -> str:
         return following.show_lsn(position)
 

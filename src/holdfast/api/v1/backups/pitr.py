@@ -35,15 +35,15 @@ _WAIT_SECONDS = 20.0
 
 
 @router.get(f"{ADDON}/pitr-window", response_model=One[PitrWindow])
-def get_window(api: State, caller: Reader, at: AtAddon) -> Response:
+def get_window(api: State, caller: Reader, origin: FromArchive) -> Response:
     with api.catalog.read() as session:
-        return answers.one(views.window(session, at.addon_pk(session, caller)))
+        return answers.one(views.window(session, origin.source(session, caller).pk))
 
 
 @router.get(f"{ADDON}/archive", response_model=One[ArchiveView])
-def get_archive(api: State, caller: Reader, at: AtAddon) -> Response:
+def get_archive(api: State, caller: Reader, origin: FromArchive) -> Response:
     with api.catalog.read() as session:
-        archive = archives.of_addon(session, at.addon_pk(session, caller))
+        archive = archives.of_addon(session, origin.source(session, caller).pk)
         if archive is None:
             raise NotFound("this addon keeps no archive")
         return answers.one(views.view(session, archive))
@@ -78,7 +78,7 @@ def disable_archive(writing: Writing, caller: Updater, at: AtAddon) -> Response:
 def list_changes(
     api: State,
     caller: Updater,
-    at: AtAddon,
+    origin: FromArchive,
     around: Annotated[str, Query(description="A time with an offset.", max_length=60)],
     seconds: Annotated[int, Query(ge=0, le=86_400, description="So far before and after.")] = 60,
     table: Annotated[
@@ -89,7 +89,7 @@ def list_changes(
     """Extension: what was committed around an instant, read from the stored log, page by page."""
     search = finding.parse_search(around, seconds, table, cursor)
     with api.catalog.read() as session:
-        addon = at.addon(session, caller)
+        addon = origin.source(session, caller)
         engine = api.engines(addon.kind)
         replayable = finding.require_replayable(engine)
         archive = archives.of_addon(session, addon.pk)

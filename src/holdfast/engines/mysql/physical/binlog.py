@@ -105,11 +105,15 @@ def format_of(event: bytes) -> Format:
 def source_of(path: Path) -> str:
     """The identity of a server's file. EvidenceMissing if that is no binary log."""
     with path.open("rb") as file:
-        begin = file.read(len(MAGIC) + HEADER_BYTES)
-        head = header(begin, len(MAGIC))
-        if begin[: len(MAGIC)] != MAGIC or head.kind != Kind.FORMAT or head.size > _FORMAT_BYTES:
-            raise EvidenceMissing(f"{path.name} is no binary log")
-        return format_of(begin[len(MAGIC) :] + file.read(head.size - HEADER_BYTES)).source
+        return source_in(file.read(len(MAGIC) + _FORMAT_BYTES))
+
+
+def source_in(data: bytes) -> str:
+    """As `source_of`, of the first bytes of a file."""
+    head = header(data, len(MAGIC))
+    if data[: len(MAGIC)] != MAGIC or head.kind != Kind.FORMAT or head.size > _FORMAT_BYTES:
+        raise EvidenceMissing("this is no binary log")
+    return format_of(data[len(MAGIC) : len(MAGIC) + head.size]).source
 
 
 def split_name(name: str) -> tuple[str, int]:
