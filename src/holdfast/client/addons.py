@@ -115,9 +115,13 @@ class Addons(Noun[R]):
         return (yield from lines_of(log_path(project, addon), query))
 
     @call
-    def archive(self, project: str, addon: str) -> Steps[ArchiveState]:
-        """The state of the addon's archive, all its windows, and the gaps between them."""
-        return parsed(ArchiveState, (yield from get(_path(project, addon, "archive"))))
+    def archive(
+        self, project: str, addon: str, origin: Origin | None = None
+    ) -> Steps[ArchiveState]:
+        """The state of the addon's archive, all its windows, and the gaps between them. `origin`:
+        of another addon, also a deleted one."""
+        params = origin.params() if origin else None
+        return parsed(ArchiveState, (yield from get(_path(project, addon, "archive"), params)))
 
     @call
     def enable_archive(self, project: str, addon: str, body: Body) -> Steps[ArchiveState]:
@@ -130,16 +134,27 @@ class Addons(Noun[R]):
         yield from delete(_path(project, addon, "archive"))
 
     @call
-    def pitr_window(self, project: str, addon: str) -> Steps[PitrWindow]:
-        return parsed(PitrWindow, (yield from get(_path(project, addon, "pitr-window"))))
+    def pitr_window(
+        self, project: str, addon: str, origin: Origin | None = None
+    ) -> Steps[PitrWindow]:
+        params = origin.params() if origin else None
+        return parsed(PitrWindow, (yield from get(_path(project, addon, "pitr-window"), params)))
 
     @listing
     def changes(
-        self, project: str, addon: str, around: str, seconds: int = 60, table: str | None = None
+        self,
+        project: str,
+        addon: str,
+        around: str,
+        seconds: int = 60,
+        table: str | None = None,
+        origin: Origin | None = None,
     ) -> Listing[Change]:
         """What was committed so many seconds before and after an instant."""
-        params = {"around": around, "seconds": str(seconds), "table": table}
-        present = {name: text for name, text in params.items() if text is not None}
+        params: dict[str, str | int] = {"around": around, "seconds": seconds}
+        if table is not None:
+            params["table"] = table
+        present = {**params, **(origin.params() if origin else {})}
         return Listing(Change, _path(project, addon, "archive", "changes"), "changes", present)
 
     @call

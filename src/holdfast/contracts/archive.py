@@ -277,6 +277,11 @@ class Replayable(Protocol):
         `former`: what the engine remembers of the replaced server."""
         ...
 
+
+@runtime_checkable
+class Readable(Protocol):
+    """A server whose archived log tells what was committed, on this machine."""
+
     def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:
         """What every commit in the log did, in order of position; those that touched nothing are
         left out. The log may begin and end anywhere."""

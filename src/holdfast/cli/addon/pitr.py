@@ -57,17 +57,19 @@ def disable(session: Session, scope: InAddon, yes: Yes = False) -> None:
 
 
 @verb(app, "window", "holdfast pitr window --project shop --addon orders")
-def window(session: Session, scope: InAddon) -> None:
+def window(session: Session, scope: InAddon, source: From) -> None:
     """Show from when until when any instant can be restored."""
+    names = scope.of(session)
     with session.client() as client:
-        session.printer.record(client.addons.pitr_window(*scope.of(session)))
+        session.printer.record(client.addons.pitr_window(*names, source.origin(*names)))
 
 
 @verb(app, "status", "holdfast pitr status --project shop --addon orders")
-def status(session: Session, scope: InAddon) -> None:
+def status(session: Session, scope: InAddon, source: From) -> None:
     """Show the archive's state, all its windows, and the gaps between them with their reasons."""
+    names = scope.of(session)
     with session.client() as client:
-        session.printer.record(client.addons.archive(*scope.of(session)))
+        session.printer.record(client.addons.archive(*names, source.origin(*names)))
 
 
 @verb(
@@ -79,6 +81,7 @@ def status(session: Session, scope: InAddon) -> None:
 def find(
     session: Session,
     scope: InAddon,
+    source: From,
     around: Annotated[
         str,
         typer.Option("--around", metavar="TIME", help="With a zone: 14:03Z is the last 14:03 UTC."),
@@ -95,7 +98,7 @@ def find(
     names = scope.of(session)
     moment = parse_moment("--around", around, SystemClock().now(), own_zone())
     with session.client() as client:
-        pages = client.addons.changes(*names, moment, within, table)
+        pages = client.addons.changes(*names, moment, within, table, source.origin(*names))
         listed = list(islice(pages, limit + 1))
     columns = {"TIME": "timestamp", "TRANSACTION": "transaction", "POSITION": "position"}
     session.printer.rows(listed[:limit], {**columns, "CHANGES": "changes"}, words_of)
@@ -104,9 +107,11 @@ def find(
     if len(listed) > limit:
         note(f"there are more than {limit}: name a --table, or a shorter --within")
     line = f" --line {listed[0].line}" if listed[0].line else ""
+    origin = source.origin(*names)
+    other = f" --from-project {origin.project} --from-addon {origin.addon}" if origin else ""
     note(
         "to go back to right before one of them: holdfast pitr restore"
-        f" -p {names[0]} -a {names[1]} --to-position POSITION --exclusive{line}"
+        f" -p {names[0]} -a {names[1]}{other} --to-position POSITION --exclusive{line}"
     )
 
 

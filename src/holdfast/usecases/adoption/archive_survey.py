@@ -14,14 +14,14 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
-from holdfast.contracts.archive import FILE_SPAN, FileNames, Log, Replayable
+from holdfast.contracts.archive import FILE_SPAN, FileNames, Log, Readable
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
 from holdfast.pipeline import age
-from holdfast.usecases.archiving.finding import require_replayable
+from holdfast.usecases.archiving.finding import require_readable
 from holdfast.usecases.archiving.layout import FORMAT, UNKNOWN_CRC, Layout, segment_name
 from holdfast.usecases.archiving.pieces import Spans
 
@@ -87,7 +87,7 @@ def survey_archive(
         described = _Root.model_validate_json(body)
         if described.format != FORMAT:
             raise EvidenceMissing(f"the archive has the unknown format {described.format!r}")
-        engine = require_replayable(engines(described.engine))
+        engine = require_readable(engines(described.engine))
         recipient = age.recipient_of(surveyed.identity.reveal())
         layout = Layout(
             store, surveyed.prefix, recipient, surveyed.identity, described.engine,
@@ -109,7 +109,7 @@ def survey_archive(
 
 def _line(
     layout: Layout,
-    engine: Replayable,
+    engine: Readable,
     described: _Root,
     root: str,
     name: str,
@@ -140,7 +140,7 @@ def _line(
     return surveyed
 
 
-def _pieces(layout: Layout, engine: Replayable, line: ArchiveLine) -> Iterator[ArchivePiece]:
+def _pieces(layout: Layout, engine: Readable, line: ArchiveLine) -> Iterator[ArchivePiece]:
     """Those that their names describe, without parts of segments that are there whole."""
     stats = list(layout.objects(line))
     spans = {stat.key: span for stat in stats if (span := layout.span_of(line, stat.key))}
@@ -176,7 +176,7 @@ def stretches_of(pieces: Sequence[ArchivePiece]) -> Iterator[list[ArchivePiece]]
 
 def _instants(
     layout: Layout,
-    engine: Replayable,
+    engine: Readable,
     line: ArchiveLine,
     piece: ArchivePiece,
     stretch: Sequence[ArchivePiece],
@@ -210,7 +210,7 @@ def _instants(
 
 
 def _connected(
-    layout: Layout, engine: Replayable, root: str, lines: Sequence[SurveyedLine]
+    layout: Layout, engine: Readable, root: str, lines: Sequence[SurveyedLine]
 ) -> list[SurveyedLine]:
     """Parents before their children, as the history files have it."""
     by_name = {surveyed.line.name: surveyed for surveyed in lines}

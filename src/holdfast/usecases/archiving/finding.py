@@ -15,7 +15,7 @@ from pathlib import Path
 from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import Catalog, ReadSession
 from holdfast.catalog.schema import ArchiveLine, ArchiveRow
-from holdfast.contracts.archive import FILE_SPAN, Change, FileNames, Log, Naming, Replayable
+from holdfast.contracts.archive import FILE_SPAN, Change, FileNames, Log, Naming, Readable
 from holdfast.contracts.engine import Engine
 from holdfast.domain.archive import windows as rules
 from holdfast.domain.archive.windows import Leg, Window
@@ -97,9 +97,9 @@ def parse_search(around: str, seconds: int, table: str | None, cursor: str | Non
     return replace(search, line_pk=int(match[1]), after=int(match[2]))
 
 
-def require_replayable(engine: Engine) -> Replayable:
+def require_readable(engine: Engine) -> Readable:
     """Conflict for engines whose log cannot be read."""
-    if not isinstance(engine, Replayable):
+    if not isinstance(engine, Readable):
         raise Conflict(f"{engine.title} cannot be recovered to a point in time")
     return engine
 
@@ -159,7 +159,7 @@ def read(
     catalog: Catalog, layout: Layout, engine: Engine, reading: Reading, search: Search, guard: Guard
 ) -> Page:
     """Reads a page. EvidenceMissing if a part of the log is not in the store."""
-    line, replayable = reading.line, require_replayable(engine)
+    line, readable = reading.line, require_readable(engine)
     leg = Leg(line.pk, reading.start, reading.end)
     parts = [leg]
     if line.segment == FILE_SPAN and leg.start % FILE_SPAN:
@@ -173,7 +173,7 @@ def read(
         fetching.fetch_log(catalog, layout, parts, Path(directory), lambda _: None)
         legs = [(line.name, leg.start, leg.end)]
         log = Log(Path(directory), legs, line.segment, clocks)
-        for change in replayable.changes(layout.version, log, names, guard):
+        for change in readable.changes(layout.version, log, names, guard):
             if change.commit.position <= after:
                 continue
             after = change.commit.position

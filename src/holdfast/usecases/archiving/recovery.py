@@ -13,7 +13,7 @@ from holdfast.domain.archive.windows import Route
 from holdfast.domain.errors import Conflict, Invalid
 from holdfast.usecases import restores
 from holdfast.usecases.archiving import windows
-from holdfast.usecases.archiving.finding import parse_instant, require_replayable, show_line
+from holdfast.usecases.archiving.finding import parse_instant, show_line
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.archives import RecoveryForm
 from holdfast.usecases.restores import Recovery
@@ -39,8 +39,9 @@ def require_marking(engine: object) -> Marking:
 
 def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm) -> Planned:
     """Finds the way to a target. Conflict, which says why, for what the archive does not reach."""
-    replayable = require_replayable(engine)
-    recovery = _target(form, replayable)
+    if not isinstance(engine, Replayable):
+        raise Conflict(f"{engine.title} cannot be recovered to a point in time")
+    recovery = _target(form, engine)
     archive = archives.of_addon(session, addon.pk)
     if archive is None:
         raise Conflict("this addon keeps no archive; restore a backup instead")
@@ -64,7 +65,7 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
         leading = [route for route in outlook.routes if route.window.line == latest.line]
         # Where a name is only the log tells, so it is read from the farthest snapshot on.
         named = recovery.transaction
-        number = None if named is None else replayable.parse_transaction(named)
+        number = None if named is None else engine.parse_transaction(named)
         route = rules.route_to_transaction(leading, number)
     return Planned(recovery.of_line(route.window.line), route)
 

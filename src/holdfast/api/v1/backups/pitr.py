@@ -91,7 +91,7 @@ def list_changes(
     with api.catalog.read() as session:
         addon = origin.source(session, caller)
         engine = api.engines(addon.kind)
-        replayable = finding.require_replayable(engine)
+        readable = finding.require_readable(engine)
         archive = archives.of_addon(session, addon.pk)
         if archive is None:
             raise Conflict("this addon keeps no archive; nothing tells what was committed")
@@ -106,9 +106,7 @@ def list_changes(
     finally:
         _SEARCHES.release()
     line = None if reading.is_newest else finding.show_line(reading.line)
-    shown = views.changes(
-        reading.begin, reading.until, page.changes, replayable.show_position, line
-    )
+    shown = views.changes(reading.begin, reading.until, page.changes, readable.show_position, line)
     return answers.many(shown, len(page.changes), page.cursor)
 
 
@@ -127,7 +125,7 @@ def mark_archive(api: State, caller: Updater, at: AtAddon, form: MarkForm) -> Re
         point = marking.mark(address, form.name)
     except ValueError as error:
         raise Invalid(f"name {error}", {"name": str(error)}) from error
-    show = finding.require_replayable(engine).show_position
+    show = finding.require_readable(engine).show_position
     return answers.one(
         Marked(name=form.name, position=show(point.position), timestamp=rfc3339(point.instant))
     )
