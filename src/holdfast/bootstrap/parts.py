@@ -18,6 +18,7 @@ from holdfast.contracts.files import Rooted
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import Invalid, StoreUnavailable
+from holdfast.domain.operation import DRILL_LANE
 from holdfast.domain.units import HOUR_MS
 from holdfast.engines.registry import ENGINES, load_engine
 from holdfast.kit.clock import Clock, SystemClock
@@ -61,8 +62,8 @@ class Parts:
         match self.settings.queue:
             case "dbos":
                 url = self.catalog.url.render_as_string(hide_password=False)
-                engine = self.catalog.engine_of_its_own()
-                return DbosQueue(url, self.clock, self.settings.queue_every, engine)
+                engine, every = self.catalog.engine_of_its_own(), self.settings.queue_every
+                return DbosQueue(url, self.clock, every, engine, {DRILL_LANE: 4 * every})
             case "table":
                 return TableQueue(self.catalog.engine)
             case other:
