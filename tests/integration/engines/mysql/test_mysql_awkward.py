@@ -67,6 +67,13 @@ SET SESSION sql_mode = ''
 CREATE AGGREGATE FUNCTION adds(n int) RETURNS int
  BEGIN DECLARE total int DEFAULT 0; DECLARE CONTINUE HANDLER FOR NOT FOUND RETURN total;
  LOOP FETCH GROUP NEXT ROW; SET total = total + n; END LOOP; END
+CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO SELECT 'ü;; ' AS one
+CREATE DATABASE `quo'te "d"` COLLATE utf8mb4_general_ci
+USE `quo'te "d"`
+SET SESSION time_zone = '+05:00', sql_mode = 'ANSI_QUOTES'
+CREATE EVENT "week;;ly" ON SCHEDULE EVERY 7 DAY STARTS '2031-02-03 04:05:06' DO SELECT "x" FROM y
+SET SESSION time_zone = '+00:00', sql_mode = ''
+ALTER DATABASE `quo'te "d"` COLLATE utf8mb4_bin
 """
 
 HARSH = {

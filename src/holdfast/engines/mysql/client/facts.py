@@ -113,6 +113,12 @@ def needs(session: Session, database: Facts, tables: list[Facts]) -> Facts:
     }
 
 
+def collation(session: Session, database: str) -> str:
+    """That which new tables and texts in stored code of a database get."""
+    query = "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = %s"
+    return str(session.value(query, [database]))
+
+
 def privileges(session: Session) -> set[str]:
     """The global privileges of our user in capitals, with MySQL's dynamic ones."""
     user, _, host = str(session.value("SELECT current_user()")).rpartition("@")
