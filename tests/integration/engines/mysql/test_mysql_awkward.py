@@ -285,6 +285,9 @@ INSERT INTO hidden (id) VALUES (1)
 CREATE TABLE parent (a int, b int, KEY (a))
 SET SESSION restrict_fk_on_non_standard_key = OFF
 CREATE TABLE child (a int, CONSTRAINT odd FOREIGN KEY (a) REFERENCES parent (a))
+CREATE SPATIAL REFERENCE SYSTEM IF NOT EXISTS 990099 NAME 'of the harbour' ORGANIZATION 'o''x' IDENTIFIED BY 7
+ DEFINITION 'GEOGCS["h",DATUM["h",SPHEROID["h",6378137,298.25]],PRIMEM["h",0],UNIT["degree",0.017],AXIS["Lat",NORTH],AXIS["Lon",EAST]]'
+CREATE TABLE berths (place point SRID 990099)
 """
 HARSH_MYSQL = {
     "sql_require_primary_key": "ON",
