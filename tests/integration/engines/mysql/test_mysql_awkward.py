@@ -15,6 +15,10 @@ from holdfast.engines.mysql.driver import MySQL
 ORDER = "SELECT trigger_name FROM information_schema.triggers ORDER BY action_order"
 GONE = "DEFINER=`webapp`@`10.0.0.5`"
 WIDE = ", ".join(f"c{number} varchar(60)" for number in range(200))
+HARBOUR = (
+    'GEOGCS["h",DATUM["h",SPHEROID["h",6378137,298]],PRIMEM["h",0],UNIT["degree",0.017],'
+    'AXIS["Lat",NORTH],AXIS["Lon",EAST]]'
+)
 
 AWKWARD = f"""
 CREATE DATABASE shop CHARACTER SET latin1 COMMENT 'orders; of the ''web'' shop'
@@ -285,8 +289,9 @@ INSERT INTO hidden (id) VALUES (1)
 CREATE TABLE parent (a int, b int, KEY (a))
 SET SESSION restrict_fk_on_non_standard_key = OFF
 CREATE TABLE child (a int, CONSTRAINT odd FOREIGN KEY (a) REFERENCES parent (a))
-CREATE SPATIAL REFERENCE SYSTEM IF NOT EXISTS 990099 NAME 'of the harbour' ORGANIZATION 'o''x' IDENTIFIED BY 7
- DEFINITION 'GEOGCS["h",DATUM["h",SPHEROID["h",6378137,298.25]],PRIMEM["h",0],UNIT["degree",0.017],AXIS["Lat",NORTH],AXIS["Lon",EAST]]'
+CREATE SPATIAL REFERENCE SYSTEM IF NOT EXISTS 990099 NAME 'of the harbour'
+ ORGANIZATION 'o''x' IDENTIFIED BY 7
+ DEFINITION '{HARBOUR}'
 CREATE TABLE berths (place point SRID 990099)
 """
 HARSH_MYSQL = {

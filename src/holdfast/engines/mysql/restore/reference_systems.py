@@ -21,7 +21,18 @@ def create_missing(
     needed = {system["id"]: system for d in databases for system in d.get("referenceSystems", ())}
     rows = session.rows("SELECT srs_id FROM information_schema.st_spatial_reference_systems")
     for number in sorted(needed.keys() - {int(row[0]) for row in rows}):
-        statement = _creation(session, needed[number])
+        system = needed[number]
+        parts = [
+            f"CREATE SPATIAL REFERENCE SYSTEM IF NOT EXISTS {number}",
+            f"NAME {session.literal(system['name'])}",
+            f"DEFINITION {session.literal(system['definition'])}",
+        ]
+        if system["organization"] is not None:
+            organization = session.literal(system["organization"])
+            parts.append(f"ORGANIZATION {organization} IDENTIFIED BY {int(system['code'])}")
+        if system["description"] is not None:
+            parts.append(f"DESCRIPTION {session.literal(system['description'])}")
+        statement = " ".join(parts)
         try:
             session.execute(statement)
         except WireError as error:
@@ -29,18 +40,4 @@ def create_missing(
             raise RestoreDiffers(
                 f"{problem}, and it cannot be made ({error_text(error)}): {statement}"
             ) from error
-        say(f"made the spatial reference system {number}, {needed[number]['name']}")
-
-
-def _creation(session: Session, system: Facts) -> str:
-    parts = [
-        f"CREATE SPATIAL REFERENCE SYSTEM IF NOT EXISTS {int(system['id'])}",
-        f"NAME {session.literal(system['name'])}",
-        f"DEFINITION {session.literal(system['definition'])}",
-    ]
-    if system["organization"] is not None:
-        organization = session.literal(system["organization"])
-        parts.append(f"ORGANIZATION {organization} IDENTIFIED BY {int(system['code'])}")
-    if system["description"] is not None:
-        parts.append(f"DESCRIPTION {session.literal(system['description'])}")
-    return " ".join(parts)
+        say(f"made the spatial reference system {number}, {system['name']}")
