@@ -8,7 +8,7 @@ import pytest
 from fixtures.mysql import MySQLServer, StartMySQL, Taken, leftovers, restore, take
 from fixtures.mysql_data import _split, differences, fingerprint
 from fixtures.postgres import Log, a_guard
-from holdfast.contracts.engine import Scope
+from holdfast.contracts.engine import WARNINGS, Scope
 from holdfast.domain.errors import PreflightRefused
 from holdfast.engines.mysql.driver import MySQL
 
@@ -293,6 +293,8 @@ CREATE SPATIAL REFERENCE SYSTEM IF NOT EXISTS 990099 NAME 'of the harbour'
  ORGANIZATION 'o''x' IDENTIFIED BY 7
  DEFINITION '{HARBOUR}'
 CREATE TABLE berths (place point SRID 990099)
+CREATE USER two@'%' IDENTIFIED BY 'old'
+ALTER USER two@'%' IDENTIFIED BY 'new' RETAIN CURRENT PASSWORD
 """
 HARSH_MYSQL = {
     "sql_require_primary_key": "ON",
@@ -327,6 +329,9 @@ def test_mysql_takes_what_mysql_once_took(start_mysql: StartMySQL, unstable_mysq
     assert differences(before, fingerprint(target)) == []
     assert not leftovers(target)
     assert target.execute("SELECT * FROM shop.a_top") == [(1,)]
+    assert [w["object"] for w in taken.dump.facts[WARNINGS] if "two passwords" in w["text"]] == [
+        "two@%"
+    ]
 
 
 @pytest.mark.slow
