@@ -111,7 +111,8 @@ def archived() -> Iterator[ArchivedMariaDB]:
         yield installation
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds", [1, 20])
 def test_any_acknowledged_transaction_comes_back(archived: ArchivedMariaDB, rounds: int) -> None:
     chance = random.Random(rounds)
     for _ in range(rounds):

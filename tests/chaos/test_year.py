@@ -21,8 +21,8 @@ def test_a_year_of_three_hundred_addons(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [2])
-def test_three_weeks_of_forty_addons(tmp_path: Path, seed: int) -> None:
-    live_and_look_back(World(tmp_path, addons=40, days=21, seed=seed))
+def test_two_weeks_of_thirty_addons(tmp_path: Path, seed: int) -> None:
+    live_and_look_back(World(tmp_path, addons=30, days=14, seed=seed))
 
 
 def live_and_look_back(world: World) -> None:

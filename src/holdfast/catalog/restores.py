@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
+from holdfast.catalog.database.among import among
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.plain import Plain
 from holdfast.catalog.database.session import ReadSession, WriteSession
@@ -43,7 +44,7 @@ def latest(session: ReadSession, backup_pks: Collection[int]) -> dict[int, Resto
 
 _NEWEST = (
     select(func.max(Restore.pk))
-    .where(Restore.backup_pk.in_(bindparam("backup_pks", expanding=True)), Restore.undoes.is_(None))
+    .where(among(Restore.backup_pk, "backup_pks"), Restore.undoes.is_(None))
     .group_by(Restore.backup_pk)
 )
 _PLAIN = Plain(Restore)

@@ -30,13 +30,21 @@ def _key(dispatch: Dispatch) -> str:
 class DbosQueue:
     """One process's access to the queue in the catalogue's own database."""
 
-    def __init__(self, url: str, clock: Clock, every: float, engine: Engine | None = None) -> None:
-        """`every`: seconds between a worker's polls. `engine`: connections with a time limit for
-        answers; None: DBOS' own."""
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        every: float,
+        engine: Engine | None = None,
+        patient_lanes: Mapping[str, float] = {},
+    ) -> None:
+        """`every`: seconds between a worker's polls; `patient_lanes`: those of lanes with others.
+        `engine`: connections with a time limit for answers; None: DBOS' own."""
         self._url = url
         self._engine = engine
         self._clock = clock
         self._every = every
+        self._patient_lanes = patient_lanes
         logging.getLogger("dbos").setLevel(logging.WARNING)
         run_dbos_database_migrations(system_database_url=url)
         self._client = DBOSClient(
@@ -102,12 +110,17 @@ class DbosQueue:
                 "application_version": _VERSION,
                 "enable_otlp": False,
                 "log_level": "WARNING",
+                # Of events and schedules, which we have none of; it would look 20 times a second.
+                "notification_coalesce_sec": 1.0,
+                "scheduler_polling_interval_sec": 60.0,
             }
         )
         # before launch, which starts polling the lanes it finds
         for lane, concurrency in lanes.items():
             self._client.register_queue(
-                lane, worker_concurrency=concurrency, polling_interval_sec=self._every
+                lane,
+                worker_concurrency=concurrency,
+                polling_interval_sec=self._patient_lanes.get(lane, self._every),
             )
         DBOS.listen_queues(list(lanes))
         DBOS.launch()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Select, Update, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
+from holdfast.catalog.database.among import among
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.plain import Plain
 from holdfast.catalog.database.session import ReadSession, WriteSession
@@ -85,9 +86,7 @@ def _by_backup(rows: Iterable[Copy]) -> dict[int, list[Copy]]:
 
 
 _PLAIN = Plain(Copy)
-_SHOWN = _PLAIN.rows.where(Copy.backup_pk.in_(bindparam("backup_pks", expanding=True))).order_by(
-    Copy.additional, Copy.pk
-)
+_SHOWN = _PLAIN.rows.where(among(Copy.backup_pk, "backup_pks")).order_by(Copy.additional, Copy.pk)
 
 
 def readable(candidates: Iterable[Copy]) -> list[Copy]:

@@ -14,6 +14,7 @@ def dump(
     databases: Sequence[str],
     *,
     history: bool,
+    events: bool,
     ignored: Sequence[str] = (),
 ) -> Command:
     """Dumps all databases in one transaction. `ignored` are broken views to leave out."""
@@ -26,7 +27,7 @@ def dump(
             "--hex-blob",
             "--routines",
             "--triggers",
-            "--events",
+            *(["--events"] if events else []),
             "--skip-add-locks",  # under LOCK TABLES defaults from sequences fail
             "--default-character-set=utf8mb4",
             "--max-allowed-packet=1G",

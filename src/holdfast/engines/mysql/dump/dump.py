@@ -4,7 +4,6 @@ The stock tool dumps all databases in one transaction. A session of ours begins 
 at the same moment and counts while the tool reads, so the script and the inventory cannot differ.
 """
 
-import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -20,7 +19,7 @@ from holdfast.contracts.engine import (
     Source,
     warning,
 )
-from holdfast.domain.errors import AddonRefused, EvidenceMissing, Failure
+from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.mysql.client import commands, facts, object_names, tools
 from holdfast.engines.mysql.client.address import connect, nearest, option_file
 from holdfast.engines.mysql.client.connection import (
@@ -30,22 +29,20 @@ from holdfast.engines.mysql.client.connection import (
     quote_qualified,
 )
 from holdfast.engines.mysql.client.facts import Facts
-from holdfast.engines.mysql.client.server_errors import error_text, statement_failure, translated
+from holdfast.engines.mysql.client.server_errors import error_text, translated
 from holdfast.engines.mysql.client.tools import ToolSet
-from holdfast.engines.mysql.dump import accounts, archive, warnings
+from holdfast.engines.mysql.dump import accounts, archive, events, warnings
 from holdfast.engines.mysql.dump.consistent_sessions import Tables, lock_tables, read_locked
 from holdfast.engines.mysql.dump.inventory import (
-    Count,
     begin_snapshot,
-    count,
     keeps_history,
     merge,
 )
 from holdfast.engines.mysql.dump.probe import require_whole_reads, supported_server
+from holdfast.engines.mysql.dump.source import BackgroundCount, ScriptSource, TextSource
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.patience import patient
-from holdfast.kit.processes.process import Child, require_success
-from holdfast.kit.read_ahead import ReadAhead
+from holdfast.kit.processes.process import Child
 
 ACCOUNTS = Member("accounts.sql", archive.ACCOUNTS, None)
 SCRIPT = Member("databases.sql", archive.SCRIPT, None)
@@ -57,7 +54,6 @@ _READING_SESSIONS = (
 )
 """Sessions in which the stock tool reads rows: it marks them with SQL_NO_CACHE."""
 
-_MAX_WARNINGS = 20
 _FIRST_READ_BYTES = 1 << 16
 _BROKEN_VIEW = (1356, 1449, 1146, 1054, 1305, 1462)
 
@@ -80,6 +76,7 @@ class MySQLDump:
         self._databases_of_ignored: list[str] = []
         self._warnings: list[Mapping[str, str | None]] = []
         self._history = False
+        self._events = b""
         self.members: Sequence[Member] = ()
         self.facts: Mapping[str, object] = {}
 
@@ -100,6 +97,7 @@ class MySQLDump:
                 self._script = accounts.script(session, server["flavour"], self._address.owner)
             recorded = [self._inspect(session, database) for database in databases]
             names = {str(database["raw"]) for database in databases}
+            self._events = events.script(session, sorted(names))
             self._warnings += warnings.of_objects(session, names, server)
             if self._scope.database is None:
                 self._warnings += warnings.of_server(session, server)
@@ -207,6 +205,7 @@ class MySQLDump:
                         option_file(self._address),
                         databases,
                         history=self._history,
+                        events=not self._events,
                         ignored=self._ignored,
                     )
                 )
@@ -218,7 +217,9 @@ class MySQLDump:
             resources.callback(self._guard.adopt(count_session.cut))
             names = {str(database["raw"]): str(database["name"]) for database in self._recorded}
             counter = BackgroundCount(count_session, names, history=self._history)
-            self._source = ScriptSource(child, first, counter, self._guard, resources.pop_all())
+            self._source = ScriptSource(
+                child, first, self._events, counter, self._guard, resources.pop_all()
+            )
         return self._source
 
     @property
@@ -250,131 +251,6 @@ class MySQLDump:
     def close(self) -> None:
         if self._source is not None:
             self._source.close()
-
-
-class TextSource:
-    """A member whose text is in memory."""
-
-    def __init__(self, text: bytes) -> None:
-        self._rest = text
-        self._bytes = len(text)
-
-    def read(self, size: int) -> bytes:
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data
-
-    def finish(self) -> Mapping[str, object]:
-        """Names our own session as the process, because no child wrote this member."""
-        return {"processes": [{"program": "SHOW GRANTS", "exitStatus": 0}], "bytes": self._bytes}
-
-    def close(self) -> None:
-        self._rest = b""
-
-
-class BackgroundCount:
-    """Counts all databases in a thread, in a transaction that has begun."""
-
-    def __init__(self, session: Session, databases: Mapping[str, str], *, history: bool) -> None:
-        """`databases` maps names on the server to those under which counts are recorded."""
-        self._session = session
-        self._databases = databases
-        self._history = history
-        self._failure: Failure | None = None
-        self._counts: dict[str, Count] = {}
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            for database, recorded in self._databases.items():
-                self._counts[recorded] = count(
-                    self._session, database, recorded, history=self._history
-                )
-        except (WireError, OSError) as error:
-            self._failure = statement_failure(error)
-
-    def result(self) -> dict[str, Count]:
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-        return self._counts
-
-    def stop(self) -> None:
-        self._session.cut()
-        self._thread.join(10)
-
-
-class ScriptSource:
-    """The output of the stock tool, scanned while it passes; `resources` are closed with it."""
-
-    def __init__(
-        self,
-        child: Child,
-        first: bytes,
-        counter: BackgroundCount,
-        guard: Guard,
-        resources: ExitStack,
-    ) -> None:
-        self._child = child
-        self._output = ReadAhead(child.stdout.read)
-        self._first = first
-        self._counter = counter
-        self._guard = guard
-        self._resources = resources
-        self._scan = archive.Scan()
-        self._counts: dict[str, Count] | None = None
-
-    @property
-    def pid(self) -> int:
-        return self._child.pid
-
-    def read(self, size: int) -> bytes:
-        if self._first:
-            data, self._first = self._first[:size], self._first[size:]
-        else:
-            data = self._output.read(size)
-        self._scan.feed(data)
-        return data
-
-    def finish(self) -> Mapping[str, object]:
-        finished = self._child.wait()
-        self._guard.check()
-        require_success(finished)
-        problem = self._scan.problem()
-        if problem is not None:
-            raise EvidenceMissing(f"the dump is not whole: {problem}")
-        counts = self._counter.result()
-        self._guard.check()
-        counted = {(t.database, t.name) for count in counts.values() for t in count.tables}
-        scanned = {
-            (object_names.plain_name(database), table) for database, table in self._scan.tables
-        }
-        missing = [f"{database}.{table}" for database, table in sorted(counted - scanned)]
-        if missing:
-            raise EvidenceMissing(f"tables are not in the dump: {', '.join(missing[:5])}")
-        self._counts = counts
-        return {
-            "processes": [finished.fact()],
-            "bytes": self._scan.bytes,
-            WARNINGS: [
-                warning(None, finished.program, line)
-                for line in finished.stderr.splitlines()[:_MAX_WARNINGS]
-                if line
-            ],
-            "tables": len(counted),
-            "rows": sum(t.rows for count in counts.values() for t in count.tables),
-        }
-
-    def counted(self) -> dict[str, Count]:
-        if self._counts is None:
-            raise EvidenceMissing("the databases were not dumped to their end")
-        return self._counts
-
-    def close(self) -> None:
-        self._counter.stop()
-        self._child.kill()
-        self._output.close()
-        self._resources.close()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.contracts.engine import Skipped
+from holdfast.engines.mysql.client import facts
 from holdfast.engines.mysql.client.connection import (
     Session,
     WireError,
@@ -143,19 +144,20 @@ def read(session: Session, database: str, refused: list[str]) -> Iterator[Code]:
     session.execute(f"USE {quote_name(database)}")
     for kind, object_name in list_objects(session, database):
         try:
-            yield _read(session, database, kind, object_name)
+            yield read_one(session, database, kind, object_name)
         except (WireError, LookupError) as error:
             refused.append(f"{kind[:-1]} {database}.{object_name}: {error_text(error)}")
 
 
-def _read(session: Session, database: str, kind: str, object_name: str) -> Code:
+def read_one(session: Session, database: str, kind: str, object_name: str) -> Code:
+    """One object as it is now. LookupError if its definition may not be read."""
     row = session.row(show_create(database, kind, object_name))
     statement = row[_STATEMENT_COLUMN[kind]]
     if statement is None:
         raise LookupError("its definition may not be read")
     client, collation = row[_STATEMENT_COLUMN[kind] + 1 : _STATEMENT_COLUMN[kind] + 3]
     settings = {
-        "character_set_client": "utf8mb4" if client not in ("utf8", "utf8mb3") else client,
+        "character_set_client": client if client in ("utf8", "utf8mb3") else "utf8mb4",
         "collation_connection": str(collation),
     }
     if kind != "views":
@@ -227,12 +229,7 @@ def _change_collation(session: Session, database: str, collation: str | None) ->
     """
     if collation is None:
         return None
-    own = str(
-        session.value(
-            "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = %s",
-            [database],
-        )
-    )
+    own = facts.collation(session, database)
     if own == collation:
         return None
     session.execute(f"ALTER DATABASE {quote_name(database)} COLLATE {collation}")

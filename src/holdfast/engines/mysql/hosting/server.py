@@ -13,7 +13,7 @@ from pathlib import Path
 
 from holdfast.contracts.engine import Address
 from holdfast.contracts.local_servers import SETTLED, LocalServer
-from holdfast.domain.errors import AddonRefused, AddonUnavailable
+from holdfast.domain.errors import AddonRefused, AddonUnavailable, ChildFailed
 from holdfast.engines.hosting import (
     admin_address,
     files_owner,
@@ -26,7 +26,7 @@ from holdfast.engines.mysql.client.address import connect
 from holdfast.engines.mysql.client.connection import quote_name
 from holdfast.engines.mysql.client.passwords import identified_by
 from holdfast.engines.mysql.client.server_errors import translated
-from holdfast.engines.mysql.client.tools import MARIADB
+from holdfast.engines.mysql.client.tools import MARIADB, ToolSet
 from holdfast.engines.mysql.hosting import administrator
 from holdfast.kit import durable
 from holdfast.kit.processes.hosting import (
@@ -58,21 +58,21 @@ class Server:
         if (server.directory / COMPLETE).is_file():
             return
         chosen = tools.server(self._tools_dir, server.version)
-        fresh = fresh_directory(server)
-        user = unprivileged(_USERS)  # the initialising programs need a named user
-        if user is not None:
-            os.chown(fresh, *ids_of(user))
-            require_reachable(fresh, user)
-        aside = make_temporary_directory(fresh, user)
-        before, after = (
-            (["FLUSH PRIVILEGES;"], _DROP_ROOT)
+        adopting = adoption(server, chosen.flavour)
+        statements = (
+            ["FLUSH PRIVILEGES;", *adopting, *_DROP_ROOT]
             if chosen.flavour == MARIADB
-            else ([], ("DROP USER root@localhost;",))
+            else [*adopting, "DROP USER root@localhost;"]
         )
-        script = Secret("\n".join([*before, *adoption(server, chosen.flavour), *after, ""]))
-        command = commands.initialise(chosen, fresh, script, run_as=user)
-        require_success(run(command, timeout=_INIT_SECONDS))
-        shutil.rmtree(aside)
+        try:
+            fresh = _create_files(server, chosen, "\n".join(statements))
+        except ChildFailed:
+            if chosen.flavour == MARIADB:
+                raise
+            # Newer ones end a statement at any semicolon, unless they are told another delimiter.
+            # Older ones end it at the end of a line, and know no delimiter.
+            delimited = ["delimiter $$", *(f"{text.removesuffix(';')}$$" for text in statements)]
+            fresh = _create_files(server, chosen, "\n".join(delimited))
         (fresh / COMPLETE).touch()
         if server.admin is not None:
             mark(fresh / SETTLED)
@@ -134,6 +134,20 @@ def make_temporary_directory(directory: Path, user: str | int | None) -> Path:
 def owner_of(server: LocalServer) -> str | int | None:
     """The user who owns the server's files and so runs it; None when that is us."""
     return files_owner(server, _USERS)
+
+
+def _create_files(server: LocalServer, chosen: ToolSet, script: str) -> Path:
+    """The new data directory, not yet at its place, after the server ran `script` in it."""
+    fresh = fresh_directory(server)
+    user = unprivileged(_USERS)  # the initialising programs need a named user
+    if user is not None:
+        os.chown(fresh, *ids_of(user))
+        require_reachable(fresh, user)
+    aside = make_temporary_directory(fresh, user)
+    command = commands.initialise(chosen, fresh, Secret(f"{script}\n"), run_as=user)
+    require_success(run(command, timeout=_INIT_SECONDS))
+    shutil.rmtree(aside)
+    return fresh
 
 
 _DROP_ROOT = (
