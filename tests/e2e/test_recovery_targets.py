@@ -120,6 +120,7 @@ def test_another_addon_becomes_what_this_one_was(managing: Archiving) -> None:
     assert answer.status == 404
 
 
+@pytest.mark.slow
 def test_the_official_command_line_restores_to_a_moment(
     managing: Archiving, fresh_cli: OfficialCli
 ) -> None:
