@@ -54,7 +54,9 @@ def commits(log: Log, start: int = 0) -> list[Commit]:
     """Every commit that ends behind `start`, with its instant as near as is known.
 
     The log has seconds, in which the last statement began, and a session may set them. What was
-    acknowledged before a clock lies before its position, so nothing behind that is earlier.
+    acknowledged before a clock lies before its position, so nothing behind that is earlier. What
+    lies before it was there when the next clock was read, so nothing is later than that; its own
+    clock may have been read long before the position, by a server that had much to do.
     """
     clocks = sorted(log.clocks)
     listed: list[Commit] = []
@@ -64,7 +66,8 @@ def commits(log: Log, start: int = 0) -> list[Commit]:
             after, index = max(after, clocks[index][1]), index + 1
         instant = max(transaction.when * 1000, after)
         if index < len(clocks):
-            instant = max(after, min(instant, clocks[index][1] + _SLOW_CLOCK_MS))
+            later = clocks[min(index + 1, len(clocks) - 1)][1]
+            instant = max(after, min(instant, later + _SLOW_CLOCK_MS))
         listed.append(Commit(transaction.end, instant, transaction.gtid))
     return listed
 
