@@ -190,7 +190,7 @@ def test_a_lost_catalogue_is_no_lost_log(managing: Archiving) -> None:
     passphrase = managing.api.post("/platform-store/recovery-kit").data["passphrase"]
     managing.api.post(f"{managing.addon}/archive", INTERVAL)
     managing.sql("CREATE TABLE survivors AS SELECT 1 n")
-    await_that(managing.window, 60, managing.why)
+    managing.await_window()
     moment = managing.instant()
     managing.sql("DELETE FROM survivors")
     managing.await_window()

@@ -28,6 +28,7 @@ from holdfast.usecases.adoption import survey
 from holdfast.usecases.adoption.adopt import take_in
 from holdfast.usecases.adoption.archive_rows import take_in_archive
 from holdfast.usecases.adoption.archive_survey import SurveyedArchive, survey_archive
+from holdfast.usecases.archiving.layout import prefix_of
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import StrictForm
 from holdfast.views import backups as views
@@ -93,6 +94,10 @@ class _Visit:
             if is_known or (owner is not None and adopted.MARK not in owner.spec):
                 continue
             uid = prefix.split("/")[3]
+            stored = self.store.list(prefix_of(*addon, uid))
+            is_broken = any(isinstance(i, SurveyProblem) and i.location == prefix for i in items)
+            if is_broken or next(iter(stored), None) is None:
+                continue
             try:
                 key = survey.archive_key_of(self.store, prefix, self.passphrase)
                 if key is not None:

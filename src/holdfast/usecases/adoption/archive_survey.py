@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
-from holdfast.contracts.archive import FILE_SPAN, FileNames, Log, Readable
+from holdfast.contracts.archive import FILE_SPAN, Commit, FileNames, Log, Readable
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import EvidenceMissing
@@ -22,7 +22,7 @@ from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
 from holdfast.pipeline import age
 from holdfast.usecases.archiving.finding import require_readable
-from holdfast.usecases.archiving.layout import FORMAT, UNKNOWN_CRC, Layout, segment_name
+from holdfast.usecases.archiving.layout import FORMAT, UNKNOWN_CRC, Layout, prefix_of, segment_name
 from holdfast.usecases.archiving.pieces import Spans
 
 LOST = "the catalogue was lost"
@@ -64,7 +64,7 @@ class SurveyedArchive:
 
     @property
     def prefix(self) -> str:
-        return f"archive/{self.project}/{self.addon}/{self.uid}/"
+        return prefix_of(self.project, self.addon, self.uid)
 
 
 def survey_archive(
@@ -97,7 +97,7 @@ def survey_archive(
             _line(layout, engine, described, root, name, modified, guard)
             for name in sorted(names.get(root, ()))
         ]
-        surveyed.lines += _connected(layout, engine, root, [one for one in lines if one.pieces])
+        surveyed.lines += connect_lines(layout, engine, root, [one for one in lines if one.pieces])
     # A snapshot of before its root may be of another history. That can only be where two roots have
     # a line of one name and server; elsewhere the later dates of a copied store do no harm.
     identities = [(one.line.source, one.line.name) for one in surveyed.lines]
@@ -124,19 +124,14 @@ def _line(
     for stretch in stretches_of(surveyed.pieces):
         last = stretch[-1]
         for piece in reversed(stretch[-_PIECES_READ:]):
-            instants = _instants(layout, engine, line, piece, stretch, guard)
-            if instants:
-                last.clock = line.head_clock = min(instants[-1], last.created)
+            commits = commits_in(layout, engine, line, piece, stretch, guard)
+            if commits:
+                last.clock = line.head_clock = min(commits[-1].instant, last.created)
                 line.head = last.end
                 break
     if surveyed.pieces:
         line.needs = surveyed.pieces[0].start
         line.until = surveyed.pieces[-1].created
-        for piece in surveyed.pieces[:_PIECES_READ]:
-            instants = _instants(layout, engine, line, piece, surveyed.pieces, guard)
-            if instants:
-                line.begins = instants[0]
-                break
     return surveyed
 
 
@@ -174,15 +169,15 @@ def stretches_of(pieces: Sequence[ArchivePiece]) -> Iterator[list[ArchivePiece]]
         yield stretch
 
 
-def _instants(
+def commits_in(
     layout: Layout,
     engine: Readable,
     line: ArchiveLine,
     piece: ArchivePiece,
     stretch: Sequence[ArchivePiece],
     guard: Guard,
-) -> list[int]:
-    """Times of the first and the last commit in a piece; none in it: empty."""
+) -> list[Commit]:
+    """The commits in a piece, and in what is read before it; nothing of it can be read: empty."""
     start = piece.start
     first = start - start % line.segment  # a segment or file begins with what says how to read it
     before = [one for one in stretch if first <= one.start <= start]
@@ -205,14 +200,14 @@ def _instants(
             end = piece.start + piece.plain
         log = Log(Path(directory), [(line.name, start, end)], line.segment)
         changes = engine.changes(layout.version, log, FileNames(), guard)
-        instants = [change.commit.instant for change in changes]
-    return [instants[0], instants[-1]] if instants else []
+        return [change.commit for change in changes]
 
 
-def _connected(
+def connect_lines(
     layout: Layout, engine: Readable, root: str, lines: Sequence[SurveyedLine]
 ) -> list[SurveyedLine]:
-    """Parents before their children, as the history files have it."""
+    """Parents before their children, as the history files have it. When a child began to serve
+    nothing tells, so its moments begin with a snapshot of its own."""
     by_name = {surveyed.line.name: surveyed for surveyed in lines}
     for name, sealed in layout.histories(root):
         child = by_name.get(name.removesuffix(".history"))
