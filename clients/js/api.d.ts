@@ -514,6 +514,7 @@ export interface DrillFinding {
 }
 export interface DrillForm {
   backupId?: string;
+  targetTimestamp?: string;
   keepMinutes?: number;
 }
 export interface DrillList {
@@ -549,6 +550,7 @@ export interface DrillStarted {
 export interface DrillView {
   id: string;
   backupId: string;
+  targetTimestamp?: string;
   cause: string;
   status: string;
   reason?: string;
@@ -1480,7 +1482,7 @@ export interface Calls {
   abortRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: AbortRestoreForm }): Promise<Empty>;
   undoRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: UndoRestoreForm }): Promise<RestoreStarted>;
   listAddonRestores(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<RestoreList>>;
-  /** Restores a backup into a throwaway server of its own, beside all other work. */
+  /** Restores a backup, or a moment, into a throwaway server of its own, beside all other work. */
   startDrill(args: { projectId: string; addonId: string; body: DrillForm }): Promise<DrillStarted>;
   /** The drills of an addon, newest first. */
   listDrills(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<DrillList>>;

@@ -14,6 +14,7 @@ import pytest
 
 from fixtures.archived_postgres import INTERVAL, Archiving, archived_postgres
 from fixtures.debian_postgres import run_sql, running_postgres
+from fixtures.drills import drilled
 from fixtures.holdfast import await_that, free_port
 from fixtures.installation import installation_home
 from holdfast.usecases.archiving import receiver
@@ -73,6 +74,15 @@ def test_recovers_to_an_instant_and_again_after_that(managing: Archiving) -> Non
     managing.await_window()
     managing.recover(beforeTransaction=str(next_one - 1))
     assert managing.sql("SELECT count(*) FROM t") == [(151,)]
+
+
+def test_a_drill_restores_a_moment(managing: Archiving) -> None:
+    managing.sql("CREATE TABLE drilled AS SELECT 1 AS n")
+    moment = managing.instant()
+    managing.sql("DROP TABLE drilled")
+    managing.await_window()
+    found = drilled(managing, "SELECT count(*) = 1 FROM drilled", moment)
+    assert "first left out" in found["the log leads to the moment"]
 
 
 def test_refuses_what_it_does_not_hold(managing: Archiving) -> None:

@@ -70,10 +70,13 @@ class RecoverArguments(RestoreArguments):
 
 
 class DrillArguments(Arguments):
-    """Arguments of a drill: `drill_pk` is its own row."""
+    """Arguments of a drill: `drill_pk` is its own row. `instant` and `line_pk`: the log of that
+    line is replayed onto the backup, up to then."""
 
     backup_pk: int = Field(alias="backup")
     drill_pk: int = Field(alias="drill")
+    instant: int | None = None
+    line_pk: int | None = Field(default=None, alias="line")
 
 
 class OldDataArguments(Arguments):

@@ -60,7 +60,9 @@ class Dating:
     """Dates commits in order, as near as is known.
 
     The log has seconds, in which the last statement began, and a session may set them. What was
-    acknowledged before a clock lies before its position, so nothing behind that is earlier.
+    acknowledged before a clock lies before its position, so nothing behind that is earlier. What
+    lies before it was there when the next clock was read, so nothing is later than that; its own
+    clock may have been read long before the position, by a server that had much to do.
     """
 
     def __init__(self, log: Log) -> None:
@@ -75,7 +77,8 @@ class Dating:
             self._index += 1
         instant = max(when * 1000, self._after)
         if self._index < len(clocks):
-            instant = max(self._after, min(instant, clocks[self._index][1] + _SLOW_CLOCK_MS))
+            later = clocks[min(self._index + 1, len(clocks) - 1)][1]
+            instant = max(self._after, min(instant, later + _SLOW_CLOCK_MS))
         return instant
 
 
