@@ -106,8 +106,8 @@ def test_a_server_that_was_put_back_begins_anew(managing: ArchivedMariaDB) -> No
 
 
 def test_a_drill_restores_a_moment(managing: ArchivedMariaDB) -> None:
-    managing.sql("CREATE TABLE drilled AS SELECT 1 AS n")
     managing.await_stored()  # a restore before this one began a window of its own
+    managing.sql("CREATE TABLE drilled AS SELECT 1 AS n")
     moment = managing.now()
     managing.sql("DROP TABLE drilled")
     managing.await_stored()
