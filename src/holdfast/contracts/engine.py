@@ -105,7 +105,8 @@ WARNINGS = "warnings"
 
 
 def warning(database: str | None, name: str, text: str) -> Mapping[str, str | None]:
-    """A warning that an object of a completed backup will not restore elsewhere, with the remedy.
+    """A warning that an object of a completed backup will not restore elsewhere, or that it is not
+    of the instant of the others, with the remedy.
 
     `name` is the object; `database` is None for an object of the whole server.
     """

@@ -17,7 +17,6 @@ from holdfast.contracts.engine import (
     Inventory,
     Member,
     Scope,
-    warning,
 )
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, Failure, SourceChanged
 from holdfast.engines.mongodb.client.connection import Connection, WireError, connect
@@ -27,7 +26,7 @@ from holdfast.engines.mongodb.client.server_errors import (
     failure,
     translated,
 )
-from holdfast.engines.mongodb.dump import archive, sessions
+from holdfast.engines.mongodb.dump import archive, sessions, warnings
 from holdfast.engines.mongodb.dump.archive import SEPARATOR, VIEW, Namespace
 from holdfast.engines.mongodb.dump.batches import batches
 from holdfast.engines.mongodb.dump.instant import (
@@ -59,7 +58,6 @@ ACCOUNT_COLLECTIONS = ("system.users", "system.roles", "system.version")
 _LISTINGS = 5
 """Collections must stay the same while they are listed twice; tried this often."""
 _AT_ONCE = "all databases at one cluster time"
-_APART = "each collection by itself, not all at one instant"
 _MAX_NAMED = 5
 
 
@@ -76,6 +74,7 @@ class MongoDump:
         self._history: History | None = None
         self._version = ""
         self._instant = Instant(None)
+        self._promises: Mapping[str, object] = {}
         self._definitions: list[Definition] = []
         self._accounts: list[Definition] = []
         self._source: ArchiveSource | None = None
@@ -90,19 +89,27 @@ class MongoDump:
             self._history = History(connection, attempt, SystemClock())
         self.choose_instant(snapshots=snapshots)
         self._version = str(connection.command("admin", {"buildInfo": 1})["version"])
-        unreadable = self._scope.users and not self._accounts
-        warnings = [warning(None, "accounts", _UNREADABLE)] if unreadable else []
         beside = [item for item in self._definitions if snapshots and not self._at_instant(item)]
         for item in beside:
             attempt.say(
                 f"capped collection {item.database}.{item.name} has no history: it is read beside"
                 " the instant of the others"
             )
-        if not snapshots:
-            attempt.say(f"{_APART}: the server is no member of a replica set of 5.0 or newer")
-        for entry in warnings:
+        listed = warnings.of_dump(
+            self._version,
+            snapshots=snapshots,
+            is_set="setName" in connection.command("admin", {"hello": 1}),
+            accounts=bool(self._accounts) or not self._scope.users,
+        )
+        warned = list(listed)
+        for entry in warned:
             attempt.say(f"warning: {entry['object']}: {entry['text']}")
         time = self._instant.time
+        self._promises = {
+            "consistency": _AT_ONCE if snapshots else warnings.APART,
+            "instant": None if time is None else {"time": time.time, "increment": time.inc},
+            "capped": [f"{item.database}.{item.name}" for item in beside],
+        }
         self.members = (*([ACCOUNTS] if self._accounts else []), DATABASES)
         self.facts = {
             "server": {
@@ -110,12 +117,10 @@ class MongoDump:
                 "flavour": "MongoDB",
                 "compatibility": compatibility(connection),
             },
-            "consistency": _AT_ONCE if snapshots else _APART,
-            "instant": None if time is None else {"time": time.time, "increment": time.inc},
-            "capped": [f"{item.database}.{item.name}" for item in beside],
+            **self._promises,
             "accounts": bool(self._accounts),
             "databases": self.describe_databases(),
-            WARNINGS: warnings,
+            WARNINGS: warned,
         }
 
     def choose_instant(self, *, snapshots: bool) -> None:
@@ -173,7 +178,9 @@ class MongoDump:
             [item for item in chosen if item.type != VIEW and self._at_instant(item)],
             self._instant,
         )
-        source = ArchiveSource(self.write(chosen, tally), tally, counter, self.judge)
+        source = ArchiveSource(
+            self.write(chosen, tally), tally, counter, self.judge, self._promises
+        )
         if member == DATABASES:
             self._source = source
         return source
@@ -258,9 +265,6 @@ class MongoDump:
             self._source.close()
         if self._history is not None:
             self._history.close()
-
-
-_UNREADABLE = "users and roles are left out: our user may not read them; grant it the role backup"
 
 
 def compatibility(connection: Connection) -> str:

@@ -94,7 +94,10 @@ class BackgroundCount:
 
 
 class ArchiveSource:
-    """An archive as it is written; `judge` compares it with the counts when it came to its end."""
+    """An archive as it is written; `judge` compares it with the counts when it came to its end.
+
+    `promises` are the facts that say of which instant it is.
+    """
 
     def __init__(
         self,
@@ -102,11 +105,13 @@ class ArchiveSource:
         tally: Tally,
         counter: BackgroundCount,
         judge: Callable[[Mapping[Namespace, int], Tally], None],
+        promises: Mapping[str, object],
     ) -> None:
         self._pieces = pieces
         self._unread = memoryview(b"")
         self._counter = counter
         self._judge = judge
+        self._promises = promises
         self._bytes = 0
         self._is_read = False
         self.tally = tally
@@ -133,6 +138,7 @@ class ArchiveSource:
         self.is_finished = True
         return {
             "processes": [],
+            **self._promises,
             "bytes": self._bytes,
             "documents": sum(self.tally.documents.values()),
             "countedAtInstant": len(counted),
