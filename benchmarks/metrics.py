@@ -137,6 +137,8 @@ def _archive(addon_pk: Number, now: int) -> dict[str, Any]:
         "checked": now,
         "since": now - DAY_MS,
         "created": now - DAY_MS,
+        "review": now + HOUR_MS,
+        "looked": now,
         "sweeping": False,
         "bytes": _PIECES * 5_000_000,
     }

@@ -88,8 +88,11 @@ def gauges(session: ReadSession, caller: Caller, now: int, stored: StoredBytes) 
     )
     yield from archives.gauges([row for row, _, _ in addons], labels, _LABELS, now)
     for name, (text, value) in VALUES.items():
-        values = ((labels[row.addon_pk], value(row, verdict, now)) for row, verdict, _ in addons)
-        samples = [(of, number) for of, number in values if number is not None]
+        samples = [
+            (labels[row.addon_pk], number)
+            for row, verdict, _ in addons
+            if (number := value(row, verdict, now)) is not None
+        ]
         yield Gauge(f"holdfast_addon_{name}", text, _LABELS, samples)
     yield Gauge(
         "holdfast_addon_last_drill",

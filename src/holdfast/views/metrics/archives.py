@@ -84,6 +84,9 @@ def gauges(
     )
     for values, archives in ((FOLLOWED, followed), (STORED, stored)):
         for name, (text, value) in values.items():
-            numbers = ((of, value(archiving, now)) for of, archiving in archives)
-            samples = [(of, number) for of, number in numbers if number is not None]
+            samples = [
+                (of, number)
+                for of, archiving in archives
+                if (number := value(archiving, now)) is not None
+            ]
             yield Gauge(f"holdfast_addon_archive_{name}", text, names, samples)
