@@ -998,6 +998,7 @@ export interface ProtectionItem {
   reasons: Array<ProtectionReason>;
   firstGoodAt?: string;
   lastGoodAt?: string;
+  lastRecoverableAt?: string;
   nextDueAt?: string;
   maxAgeMinutes?: number;
   provenAt?: string;
@@ -1016,6 +1017,7 @@ export interface ProtectionView {
   reasons: Array<ProtectionReason>;
   firstGoodAt?: string;
   lastGoodAt?: string;
+  lastRecoverableAt?: string;
   nextDueAt?: string;
   maxAgeMinutes?: number;
   provenAt?: string;
