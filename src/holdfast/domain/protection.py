@@ -143,6 +143,7 @@ class Code(StrEnum):
     UNPROVEN = "unproven"
     DRILL_FAILED = "drill failed"
     ARCHIVE = "archive"
+    TOO_STRICT = "too strict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +253,9 @@ def _unprotected(facts: Facts, max_age: int | None, now: int) -> Iterator[Reason
 
 def _at_risk(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
     yield from _not_archived(facts, now)
+    for problem in problems(objective, facts).values():
+        sentence = f"the objective {show_duration(objective.max_age_ms or 0)} {problem}"
+        yield Reason(sentence, facts.planned or facts.created, Code.TOO_STRICT)
     if facts.failing is not None:
         why = f": {facts.failure}" if facts.failure else ""
         yield Reason(f"the newest backup failed{why}", facts.failing, Code.FAILING)

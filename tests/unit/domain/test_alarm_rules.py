@@ -53,6 +53,7 @@ def test_each_reason_is_a_kind_of_alarm() -> None:
     assert kinds(WELL, Objective(places=2)) == {Kind.TOO_FEW_COPIES}
     assert kinds(replace(WELL, proven=NOW - 31 * DAY_MS)) == {Kind.UNPROVEN}
     assert kinds(replace(WELL, planned=None)) == {Kind.NO_PLAN}
+    assert kinds(WELL, Objective(max_age_ms=2 * HOUR_MS)) == {Kind.TOO_STRICT}
 
 
 def test_what_is_paused_or_not_due_yet_is_no_alarm() -> None:

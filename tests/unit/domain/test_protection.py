@@ -146,7 +146,10 @@ def test_an_objective_takes_from_a_wider_one_what_it_leaves_open() -> None:
 
 
 def test_an_objective_that_the_schedules_cannot_meet_names_the_remedy() -> None:
-    problem = problems(Objective(max_age_ms=6 * HOUR_MS), WELL)["maxAgeMinutes"]
+    strict = Objective(max_age_ms=6 * HOUR_MS)
+    problem = problems(strict, WELL)["maxAgeMinutes"]
+    state, (sentence,) = said(WELL, strict)
+    assert (state, sentence) == (State.AT_RISK, f"the objective 6 h {problem}")
     assert "24 h between two backups" in problem
     assert problems(Objective(max_age_ms=DAY_MS), WELL) == {}
     assert problems(Objective(max_age_ms=MINUTE_MS), replace(WELL, archiving=ARCHIVED)) == {}

@@ -46,6 +46,7 @@ class Kind(StrEnum):
     UNPROVEN = "addon.unproven"
     DRILL_FAILED = "addon.drill-failed"
     ARCHIVE_LATE = "addon.archive-late"
+    TOO_STRICT = "addon.objective-too-strict"
     DRILLS_WAIT = "drills.waiting"
     RETENTION_HELD = "retention.held"
     STORE = "store.unusable"
@@ -115,6 +116,12 @@ RULES: Mapping[Kind, Rule] = {
         "has a log that is not archived",
         "holdfast pitr status says why; the server keeps its log for a while only, then the window"
         " has a gap",
+    ),
+    Kind.TOO_STRICT: Rule(
+        Severity.WARNING,
+        "has an objective that its schedules cannot meet",
+        "holdfast schedule create adds backups, holdfast pitr enable archives what lies between;"
+        " or ask for less with holdfast objective set",
     ),
     Kind.DRILLS_WAIT: Rule(
         Severity.WARNING,
@@ -218,10 +225,12 @@ _KINDS = {
     Code.UNPROVEN: Kind.UNPROVEN,
     Code.DRILL_FAILED: Kind.DRILL_FAILED,
     Code.ARCHIVE: Kind.ARCHIVE_LATE,
+    Code.TOO_STRICT: Kind.TOO_STRICT,
 }
 _PATIENCE_MS = {
     Kind.NO_PLAN: HOUR_MS,  # who adds an addon gives it a schedule next
     Kind.TOO_FEW_COPIES: 15 * MINUTE_MS,  # a copy follows its backup
+    Kind.TOO_STRICT: 15 * MINUTE_MS,  # who plans makes one schedule after the other
     Kind.DRILLS_WAIT: 5 * MINUTE_MS,  # a worker may just be restarted
 }
 
