@@ -4,19 +4,22 @@ What is wrong is judged from the rows of protection and of observations, from th
 what the caller watched itself: whether workers and schedulers live.
 """
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.catalog import destinations, objectives, projects, protected_rows
 from holdfast.catalog.alarms import alarms, channels, monitors, observations
 from holdfast.catalog.alarms.observations import Observation
 from holdfast.catalog.database.session import Catalog, ReadSession, WriteSession
+from holdfast.catalog.schema import AlarmRow
 from holdfast.catalog.storage import deletions
 from holdfast.catalog.work import measured, workers
 from holdfast.domain.alarms.messages import Event
 from holdfast.domain.alarms.rules import (
     FRESH_MS,
+    MAX_NAMED,
     Changes,
     Kind,
     Open,
@@ -28,6 +31,8 @@ from holdfast.domain.alarms.rules import (
 )
 from holdfast.domain.operation import DRILL_LANE
 from holdfast.usecases.alarms import outbox
+
+log = logging.getLogger(__name__)
 
 PLATFORM = "platform"
 OBSERVED_PROTECTION = "protection rows"
@@ -97,6 +102,17 @@ def apply(session: WriteSession, difference: Changes, now: int) -> None:
     ):
         if rows:
             outbox.send(session, event, rows, now)
+            _tell_log(event, rows)
+
+
+def _tell_log(event: Event, rows: Sequence[AlarmRow]) -> None:
+    """So that an installation without a channel is not silent; of a storm it shows some."""
+    level = logging.INFO if event is Event.CLOSED else logging.WARNING
+    for row in rows[:MAX_NAMED]:
+        extra = {"alarm": row.id, "kind": row.kind, "of": row.subject, "reason": row.reason}
+        log.log(level, event, extra=extra)
+    if len(rows) > MAX_NAMED:
+        log.log(level, event, extra={"more": len(rows) - MAX_NAMED})
 
 
 def addon_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
