@@ -249,9 +249,18 @@ class Repository:
         data = self.key.open(sealed)
         if location.entry.plain:
             data = packs.unpacked(data, location.entry)
-        if hashlib.sha256(data).digest() != location.entry.id:
-            raise SealBroken(f"blob {location.entry.id.hex()} is not what was written")
+        _verify(data, location.entry)
         return data
+
+    def plain_batch(
+        self, parts: Sequence[tuple[BlobLocation, memoryview]]
+    ) -> list[bytes | memoryview]:
+        """Returns the plain bytes of many sealed blobs, as `plain` does of one. Thread-safe."""
+        entries = [location.entry for location, _ in parts]
+        plains = packs.unpacked_batch([self.key.open(sealed) for _, sealed in parts], entries)
+        for data, entry in zip(plains, entries, strict=True):
+            _verify(data, entry)
+        return plains
 
     def nodes(self, subtree: str) -> list[Node]:
         return tree.parse(json.loads(self.read(subtree, BlobType.TREE)))
@@ -263,6 +272,11 @@ class Repository:
             yield path, node
             if node.is_directory:
                 yield from self.walk(node.subtree, path)
+
+
+def _verify(data: bytes | memoryview, entry: Entry) -> None:
+    if hashlib.sha256(data).digest() != entry.id:
+        raise SealBroken(f"blob {entry.id.hex()} is not what was written")
 
 
 def ensure_repository(
