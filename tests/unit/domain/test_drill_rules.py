@@ -24,3 +24,10 @@ def test_every_fifth_is_an_older_one_and_every_third_an_instant() -> None:
     instants = [number for number in range(15) if drill.takes_instant(number)]
     assert older == [4, 9, 14]
     assert instants == [2, 5, 8, 11]
+
+
+def test_a_copy_needs_room_for_more_than_its_data() -> None:
+    needed = drill.room_needed(10 << 30)
+    assert needed > 12 << 30
+    words = "12.2 GiB are needed for the throwaway copy, 1.0 GiB are free"
+    assert drill.lacks_room(needed, 1 << 30) == words
