@@ -109,9 +109,17 @@ export interface AddonView {
   reason?: string;
 }
 export interface Adopted {
+  archives: Array<AdoptedArchive>;
   backups: Array<StoredBackup>;
   problems: Array<AdoptionProblem>;
   next?: string;
+}
+export interface AdoptedArchive {
+  projectId: string;
+  addonId: string;
+  hasValidWindow: boolean;
+  startTimestamp?: string;
+  endTimestamp?: string;
 }
 export interface AdoptionForm {
   passphrase?: string;
@@ -166,6 +174,7 @@ export interface ArchiveView {
   slot: string;
   windows: Array<ArchiveWindow>;
   gaps: Array<ArchiveGap>;
+  bases: Array<string>;
   reason?: string;
   storedUntil?: string;
   checkedAt?: string;
@@ -297,6 +306,21 @@ export interface CausedBackup {
   status: string;
   reason?: string;
   deletedAt?: string;
+}
+export interface ChangeView {
+  timestamp: string;
+  position: string;
+  tables: Array<TableChangeView>;
+  defines: boolean;
+  isWhole: boolean;
+  transaction?: string;
+  statement?: string;
+  line?: string;
+}
+export interface Changes {
+  startTimestamp: string;
+  endTimestamp: string;
+  changes: Array<ChangeView>;
 }
 export interface ChannelForm {
   name: string;
@@ -490,6 +514,7 @@ export interface DrillFinding {
 }
 export interface DrillForm {
   backupId?: string;
+  targetTimestamp?: string;
   keepMinutes?: number;
 }
 export interface DrillList {
@@ -525,6 +550,7 @@ export interface DrillStarted {
 export interface DrillView {
   id: string;
   backupId: string;
+  targetTimestamp?: string;
   cause: string;
   status: string;
   reason?: string;
@@ -652,6 +678,14 @@ export interface LogLine {
   containerId: string;
   log: string;
   ts: string;
+}
+export interface MarkForm {
+  name: string;
+}
+export interface Marked {
+  name: string;
+  position: string;
+  timestamp: string;
 }
 export interface MemberView {
   name: string;
@@ -1008,6 +1042,8 @@ export interface RecoveryForm {
   beforeTransaction?: string;
   withTransaction?: string;
   targetPosition?: string;
+  targetName?: string;
+  line?: string;
   inclusive?: boolean;
 }
 export interface RecoveryKit {
@@ -1239,6 +1275,14 @@ export interface StoredConfig {
   source?: GlobalSource;
   size: string;
 }
+export interface TableChangeView {
+  database: string;
+  table: string;
+  inserted: number;
+  updated: number;
+  deleted: number;
+  removed: boolean;
+}
 export interface TagRestriction {
   enabled?: boolean;
   items?: Array<string>;
@@ -1438,7 +1482,7 @@ export interface Calls {
   abortRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: AbortRestoreForm }): Promise<Empty>;
   undoRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: UndoRestoreForm }): Promise<RestoreStarted>;
   listAddonRestores(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<RestoreList>>;
-  /** Restores a backup into a throwaway server of its own, beside all other work. */
+  /** Restores a backup, or a moment, into a throwaway server of its own, beside all other work. */
   startDrill(args: { projectId: string; addonId: string; body: DrillForm }): Promise<DrillStarted>;
   /** The drills of an addon, newest first. */
   listDrills(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<DrillList>>;
@@ -1498,12 +1542,16 @@ export interface Calls {
   listAudits(): Promise<AuditList>;
   /** Compares every store, or one, with the catalogue as soon as possible. */
   orderAudits(args: { body: AuditForm }): Promise<AuditList>;
-  getWindow(args: { projectId: string; addonId: string }): Promise<PitrWindow>;
-  getArchive(args: { projectId: string; addonId: string }): Promise<ArchiveView>;
+  getWindow(args: { projectId: string; addonId: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<PitrWindow>;
+  getArchive(args: { projectId: string; addonId: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<ArchiveView>;
   enableArchive(args: { projectId: string; addonId: string; body: ArchiveForm }): Promise<ArchiveView>;
   disableArchive(args: { projectId: string; addonId: string }): Promise<Empty>;
-  /** Answers with the backup that the recovery begins with, and the id of its restore. */
-  startRecovery(args: { projectId: string; addonId: string; body: RecoveryForm }): Promise<RecoveryStarted>;
+  /** Extension: what was committed around an instant, read from the stored log, page by page. */
+  listChanges(args: { projectId: string; addonId: string; around: string; seconds?: number; table?: string; cursor?: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<Page<Changes>>;
+  /** Extension: writes a named point into the server's log, to restore to. */
+  markArchive(args: { projectId: string; addonId: string; body: MarkForm }): Promise<Marked>;
+  /** Answers with the backup that the recovery begins with, and the id of its restore. The query may name another addon whose archive is restored into this one (extension). */
+  startRecovery(args: { projectId: string; addonId: string; sourceProjectId?: string; sourceAddonId?: string; body: RecoveryForm }): Promise<RecoveryStarted>;
   listDestinations(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<DestinationList>>;
   addDestination(args: { body: DestinationForm }): Promise<DestinationView>;
   getDestination(args: { destinationId: string }): Promise<DestinationView>;

@@ -44,6 +44,7 @@ FIXED = [
     "/p/shop/orders/connect",
     "/p/shop/orders/objective",
     "/p/shop/orders/delete",
+    "/p/shop/orders/moments",
     "/p/shop/orders/import",
     "/p/shop/orders/proof",
     "/p/shop/orders/backups/new",

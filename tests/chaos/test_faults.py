@@ -82,7 +82,7 @@ def source() -> Iterator[tuple[Database, str]]:
     running.stop()
 
 
-@pytest.fixture(scope="module", params=["dbos", "table"])
+@pytest.fixture(scope="module", params=["dbos", pytest.param("table", marks=pytest.mark.slow)])
 def shared(
     request: pytest.FixtureRequest, source: tuple[Database, str]
 ) -> Iterator[FaultyInstallation]:

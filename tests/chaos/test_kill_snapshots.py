@@ -70,6 +70,7 @@ IN_THE_SLOW_RUN = (
     "move:2",
     "move:3",
     "move:5",
+    "fetch:during",
     "fetch:after",
     "copy:after",
     "capture:after",

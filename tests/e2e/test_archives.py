@@ -12,50 +12,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from fixtures.debian_postgres import Database, run_sql, running_postgres
-from fixtures.holdfast import await_restore, await_that, free_port, fresh
-from fixtures.installation import Installation, installation_home
+from fixtures.archived_postgres import INTERVAL, Archiving, archived_postgres
+from fixtures.debian_postgres import run_sql, running_postgres
+from fixtures.drills import drilled
+from fixtures.holdfast import await_that, free_port
+from fixtures.installation import installation_home
 from holdfast.usecases.archiving import receiver
 
 ROOT = Path(__file__).parents[2]
 BIN = max(Path("/usr/lib/postgresql").glob("*/bin"))
-INTERVAL = {"intervalSeconds": 1}
-
-
-class Archiving(Installation):
-    """With one attached server, which is archived."""
-
-    postgres: Database
-
-    def attach(self) -> str:
-        project = self.api.post("/projects", {"name": fresh("P")}).data["id"]
-        body = {
-            "name": "Database",
-            "type": "postgresql",
-            "connectionString": self.postgres.url(),
-        }
-        addon = self.api.post(f"/projects/{project}/addons", body).data["id"]
-        self.addon = f"/projects/{project}/addons/{addon}"
-        return self.addon
-
-    def archive(self) -> dict[str, Any]:
-        return self.api.get(f"{self.addon}/archive").data
-
-    def server_now(self) -> int:
-        row = self.postgres.run(
-            "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-        )
-        return int(row[0][0])
-
-    def await_stored(self) -> None:
-        """Until all that was acknowledged before now is stored, and a window shows it."""
-        now = self.server_now()
-        rows = "SELECT max(head_clock) FROM archive_lines WHERE until IS NULL"
-        await_that(lambda: (self.catalogue(rows)[0][0] or 0) > now, 60, self.why)
-
-    def why(self) -> str:
-        lines = self.catalogue("SELECT * FROM archive_lines")
-        return f"{self.archive()} {lines} {self.server.log.read_text()[-5000:]}"
 
 
 @pytest.fixture(scope="module")
@@ -83,61 +48,22 @@ def test_archives_an_attached_server(archiving: Archiving) -> None:
     assert archiving.api.post(f"{archiving.addon}/archive", INTERVAL).data["enabled"]
     run("CREATE TABLE t AS SELECT g FROM generate_series(1, 1000) g")
     archiving.await_stored()
-    window = await_that(lambda: _window(archiving))
+    window = await_that(archiving.window)
     assert window["startTimestamp"] < window["endTimestamp"]
-
-
-def _window(archiving: Archiving) -> dict[str, Any] | None:
-    window = archiving.api.get(f"{archiving.addon}/pitr-window").data
-    return window if window["hasValidWindow"] else None
 
 
 @pytest.fixture(scope="module")
 def managing() -> Iterator[Archiving]:
-    """One managed server, archived since it runs."""
-    with installation_home() as home:
-        installation = Archiving(home, {"HOLDFAST_DEAD": "3"})
-        installation.start()
-        try:
-            installation.manage_first(fresh("P"))
-            installation.api.post(f"{installation.addon}/archive", INTERVAL)
-            installation.sql("CREATE TABLE t (n int, at timestamptz DEFAULT clock_timestamp())")
-            await_that(lambda: _window(installation))
-            yield installation
-        finally:
-            installation.end()
-
-
-def instant(archiving: Archiving) -> str:
-    """The server's, after which something else is written."""
-    ((text,),) = archiving.sql(
-        "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
-    )
-    archiving.sql("SELECT pg_sleep(0.05)")
-    return f"{text}Z"
-
-
-def recover(archiving: Archiving, **target: Any) -> dict[str, Any]:
-    started = archiving.api.post(f"{archiving.addon}/pitr", target).data
-    assert started["lastRestore"]["status"] == "scheduled"
-    backup = f"{archiving.addon}/backups/{started['id']}"
-    return await_restore(archiving.api, backup, started["restoreId"])
-
-
-def await_window_after(archiving: Archiving, moment: str) -> None:
-    def is_stored() -> bool:
-        window = _window(archiving)
-        return window is not None and window["endTimestamp"] > moment
-
-    await_that(is_stored, 60, archiving.why)
+    with archived_postgres() as installation:
+        yield installation
 
 
 def test_recovers_to_an_instant_and_again_after_that(managing: Archiving) -> None:
     managing.sql("INSERT INTO t SELECT generate_series(1, 100)")
-    before = instant(managing)
+    before = managing.instant()
     managing.sql("DELETE FROM t")
-    await_window_after(managing, instant(managing))
-    restore = recover(managing, targetTimestamp=before)
+    managing.await_window()
+    restore = managing.recover(targetTimestamp=before)
     assert managing.sql("SELECT count(*) FROM t") == [(100,)]
     assert "firstLeftOut" in restore["report"]
 
@@ -145,9 +71,18 @@ def test_recovers_to_an_instant_and_again_after_that(managing: Archiving) -> Non
     managing.sql("INSERT INTO t VALUES (-1)")
     managing.sql("DELETE FROM t WHERE n > 10")
     ((next_one,),) = managing.sql("SELECT pg_current_xact_id()::text::bigint")
-    await_window_after(managing, instant(managing))
-    recover(managing, beforeTransaction=str(next_one - 1))
+    managing.await_window()
+    managing.recover(beforeTransaction=str(next_one - 1))
     assert managing.sql("SELECT count(*) FROM t") == [(151,)]
+
+
+def test_a_drill_restores_a_moment(managing: Archiving) -> None:
+    managing.sql("CREATE TABLE drilled AS SELECT 1 AS n")
+    moment = managing.instant()
+    managing.sql("DROP TABLE drilled")
+    managing.await_window()
+    found = drilled(managing, "SELECT count(*) = 1 FROM drilled", moment)
+    assert "first left out" in found["the log leads to the moment"]
 
 
 def test_refuses_what_it_does_not_hold(managing: Archiving) -> None:
@@ -169,7 +104,7 @@ def test_refuses_what_it_does_not_hold(managing: Archiving) -> None:
 @pytest.mark.slow
 def test_a_kill_and_a_crash_leave_no_gap(managing: Archiving) -> None:
     count = managing.sql("SELECT count(*) FROM t")[0][0]
-    await_window_after(managing, instant(managing))
+    managing.await_window()
     gaps = managing.archive()["gaps"]
     uri = managing.uri()
     managing.kill()
@@ -188,9 +123,9 @@ def test_a_kill_and_a_crash_leave_no_gap(managing: Archiving) -> None:
     managing.sql("INSERT INTO t VALUES (1)")
     ((position,),) = managing.sql("SELECT pg_current_wal_insert_lsn()")
     managing.sql("DROP TABLE t")
-    await_window_after(managing, instant(managing))
+    managing.await_window()
     assert managing.archive()["gaps"] == gaps
-    recover(managing, targetPosition=position)
+    managing.recover(targetPosition=position)
     assert managing.sql("SELECT count(*) FROM t") == [(count + 51,)]
 
 
@@ -203,8 +138,8 @@ def test_a_server_that_was_put_back_begins_anew(managing: Archiving) -> None:
     managing.api.post(f"{managing.addon}/resume")
     managing.await_status("running")
     managing.sql("INSERT INTO t SELECT generate_series(1, 1000)")
-    moment = instant(managing)
-    await_window_after(managing, moment)
+    moment = managing.instant()
+    managing.await_window()
     managing.api.post(f"{managing.addon}/pause")
     managing.await_status("paused")
     shutil.rmtree(data)
@@ -214,10 +149,10 @@ def test_a_server_that_was_put_back_begins_anew(managing: Archiving) -> None:
     # As much and other: only the bytes tell that it is another history.
     managing.sql("INSERT INTO t SELECT generate_series(2001, 3000)")
     managing.sql("INSERT INTO t SELECT generate_series(2001, 3000)")
-    await_window_after(managing, instant(managing))
+    managing.await_window()
     assert managing.archive()["gaps"][-1]["reason"] == receiver.OTHER_HISTORY
-    assert _window(managing)
-    recover(managing, targetTimestamp=moment)
+    assert managing.window()
+    managing.recover(targetTimestamp=moment)
     assert managing.sql("SELECT count(*) FROM t WHERE n > 2000") == [(0,)]
 
 
@@ -259,7 +194,7 @@ def test_switched_off_it_lets_the_server_go(archiving: Archiving) -> None:
         lambda: archiving.postgres.run("SELECT count(*) FROM pg_replication_slots") == [(0,)]
     )
     await_that(lambda: archiving.archive()["status"] == "off")
-    assert _window(archiving)
+    assert archiving.window()
 
 
 def test_deleted_it_lets_the_server_go_for_good(archiving: Archiving) -> None:
@@ -283,7 +218,7 @@ def scratch() -> Iterator[Path]:
 def test_opens_without_us(managing: Archiving, scratch: Path) -> None:
     """The lines of `docs/formats/archive.md`, as printed, after a restore by restic."""
     count = managing.sql("SELECT count(*) FROM t")
-    await_window_after(managing, instant(managing))
+    managing.await_window()
     kit = managing.api.post("/platform-store/recovery-kit").data
     [repository] = kit["repositories"]
     environment = {"PATH": os.environ["PATH"], "RESTIC_PASSWORD": kit["passphrase"], "HOME": "/tmp"}

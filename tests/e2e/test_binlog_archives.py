@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from fixtures.archived_mariadb import INTERVAL, LOGGING, ArchivedMariaDB, archived_mariadb
+from fixtures.drills import drilled
 from fixtures.holdfast import await_that
 from fixtures.installation import installation_home
 from fixtures.mysql import MySQLServer, StartMySQL, url_of
@@ -50,6 +51,10 @@ def test_recovers_to_an_instant_and_again_after_that(managing: ArchivedMariaDB) 
     before = managing.now()
     managing.sql("DROP TABLE t")
     managing.await_stored()
+    answer = managing.api.get(f"{managing.addon}/archive/changes", around=before, table="t")
+    filled, dropped = answer.data["changes"][-2:]
+    assert [(table["table"], table["inserted"]) for table in filled["tables"]] == [("t", 100)]
+    assert dropped["statement"] == "DROP TABLE `t`"
     restore = managing.recover(targetTimestamp=before)
     assert count(managing) == 100
     assert restore["report"]["lastKept"]["transaction"].startswith("0-1-")
@@ -98,6 +103,16 @@ def test_a_server_that_was_put_back_begins_anew(managing: ArchivedMariaDB) -> No
     managing.recover(targetTimestamp=moment)
     assert managing.sql("SELECT max(n) FROM back") == [(1000,)]
     managing.await_stored()
+
+
+def test_a_drill_restores_a_moment(managing: ArchivedMariaDB) -> None:
+    managing.await_stored()  # a restore before this one began a window of its own
+    managing.sql("CREATE TABLE drilled AS SELECT 1 AS n")
+    moment = managing.now()
+    managing.sql("DROP TABLE drilled")
+    managing.await_stored()
+    found = drilled(managing, "SELECT count(*) = 1 FROM drilled", moment)
+    assert "transaction 0-" in found["the log leads to the moment"]
 
 
 def test_refuses_what_it_does_not_hold(managing: ArchivedMariaDB) -> None:

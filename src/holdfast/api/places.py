@@ -7,6 +7,7 @@ from fastapi import Depends, Query
 from pydantic import WithJsonSchema
 
 from holdfast.catalog import addons, backups, destinations, projects, restores
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.page import Page
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Backup, Destination, Project, Restore
@@ -178,4 +179,36 @@ class Origin:
         return restore
 
 
+class ArchiveOrigin:
+    """The target of a recovery, which the path names, and the addon whose archive is restored: the
+    query may name another one, also a deleted one."""
+
+    def __init__(
+        self,
+        project_id: str,
+        addon_id: str,
+        source_project_id: Annotated[str | None, Query(alias="sourceProjectId")] = None,
+        source_addon_id: Annotated[str | None, Query(alias="sourceAddonId")] = None,
+    ) -> None:
+        self._target = AddonPath(project_id, addon_id)
+        self._is_other = (source_project_id, source_addon_id) != (None, None)
+        self._source = (source_project_id or project_id, source_addon_id or addon_id)
+
+    def target(self, session: ReadSession, caller: Caller) -> Addon:
+        return self._target.addon(session, caller)
+
+    def source(self, session: ReadSession, caller: Caller) -> Addon:
+        """The living one first, else the last deleted one that has an archive."""
+        target = self.target(session, caller)
+        if not self._is_other:
+            return target
+        project_id, addon_id = self._source
+        rows = addons.find_origin(session, project_id, addon_id) if caller.sees(project_id) else []
+        if not rows:
+            raise NotFound(f"there is no addon {addon_id!r} in project {project_id!r}")
+        with_log = [row for row in rows if archives.of_addon(session, row.pk) is not None]
+        return [*with_log, *rows][0]
+
+
+FromArchive = Annotated[ArchiveOrigin, Depends()]
 From = Annotated[Origin, Depends()]

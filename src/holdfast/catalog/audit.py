@@ -88,7 +88,9 @@ _LOGGED: Mapping[type[Table], LoggedTable] = {
         "backup", "id", ("name", "type", "source", "compression", "status", "retained", "deleted")
     ),
     Restore: LoggedTable("restore", "id", ("status",)),
-    Drill: LoggedTable("drill", "id", ("status", "keep_minutes", "kept_until", "opinions")),
+    Drill: LoggedTable(
+        "drill", "id", ("status", "instant", "keep_minutes", "kept_until", "opinions")
+    ),
     AssertionRow: LoggedTable("assertion", "name", ("name", "text", "seconds", "database")),
     DrillPlanRow: LoggedTable("drill-plan", "pk", ("scheduled", "after_backup", "compare_content")),
     Schedule: LoggedTable(

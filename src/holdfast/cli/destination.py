@@ -13,7 +13,7 @@ from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.terminal import prompts
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.problems import naming
-from holdfast.client.models.models import AdoptionProblem, DestinationBackup
+from holdfast.client.models.models import AdoptedArchive, AdoptionProblem, DestinationBackup
 from holdfast.kit.clock import rfc3339
 
 app = noun("Backup destinations: S3-compatible stores of your own.")
@@ -324,11 +324,19 @@ def adopt(
     )
     adopted: list[DestinationBackup] = []
     problems: list[AdoptionProblem] = []
+    logs: list[AdoptedArchive] = []
     with session.client() as client:
         for part in client.destinations.adopt(store, secret, trusted=trusted):
             adopted += part.backups
             problems += part.problems
+            logs += part.archives
     session.printer.rows(adopted, _STORED, _described)
+    for log in logs:
+        until = f"from {log.start_timestamp} to {log.end_timestamp}"
+        shown = until if log.has_valid_window else "not one: no snapshot leads there"
+        note(
+            f"the archived log of {log.project_id}/{log.addon_id} is known again; moments: {shown}"
+        )
     for problem in problems:
         note(f"{problem.where}: {problem.problem}")
     if problems:

@@ -27,10 +27,10 @@ Backup = Annotated[str, typer.Option("--backup", "-b", help="Backup id.")]
 
 @dataclass(frozen=True)
 class From:
-    """The addon of the backup, when it is not the target."""
+    """The addon of the backup or archive, when it is not the target."""
 
     from_addon: Annotated[
-        str | None, typer.Option("--from-addon", help="Addon the backup is of, if another.")
+        str | None, typer.Option("--from-addon", help="Addon to restore from, if another.")
     ] = None
     from_project: Annotated[
         str | None, typer.Option("--from-project", help="Its project, if another.")

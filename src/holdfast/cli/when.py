@@ -1,5 +1,6 @@
 """Translates the times of a schedule from options to the API's arrays, and from those to words."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ import typer
 
 from holdfast.client.models.upkeep import Scheduling
 from holdfast.domain.units import show_span
-from holdfast.kit.clock import SystemClock, parse_rfc3339
+from holdfast.kit.clock import SystemClock, parse_rfc3339, rfc3339
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -111,6 +112,53 @@ def parse_time(text: str, every: Every) -> tuple[int | None, int]:
         example = ":30" if every is Every.HOURLY else "03:30"
         raise typer.BadParameter(f"--at {text} is not for {every}: give one such as {example}")
     return int(hour) if hour else None, int(minute)
+
+
+_MOMENT = re.compile(r"(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(Z|z|[+-]\d\d:?\d\d)?")
+_DAY_MS = 86_400_000
+
+
+def parse_moment(option: str, text: str, now: int, zone: str) -> str:
+    """Returns a time with a date. `14:03Z` is the last one before `now`, in ms.
+
+    `zone` is the offset that an error suggests: which zone is meant is never guessed.
+    """
+    match = _MOMENT.fullmatch(text.strip())
+    if match is None:
+        try:
+            moment = datetime.fromisoformat(text.strip())
+        except ValueError:
+            raise typer.BadParameter(
+                f"{option} {text} is no time: write 14:03Z, or 2026-11-30T14:03:00Z"
+            ) from None
+        if moment.tzinfo is None:
+            raise typer.BadParameter(
+                f"{option} {text} has no time zone: write {text}Z for UTC,"
+                f" or {text}{zone} for this machine's zone"
+            )
+        return text.strip()
+    if match[4] is None:
+        raise typer.BadParameter(
+            f"{option} {text} has no time zone: write {text}Z for UTC,"
+            f" or {text}{zone} for this machine's zone"
+        )
+    offset = "+00:00" if match[4] in "Zz" else match[4]
+    seconds = match[3] or ":00"
+    for days in (-1, 0, 1):
+        day = rfc3339(now - days * _DAY_MS)[:10]
+        full = f"{day}T{int(match[1]):02}:{match[2]}{seconds}{offset}"
+        try:
+            if parse_rfc3339(full) <= now:
+                return full
+        except ValueError:
+            break
+    raise typer.BadParameter(f"{option} {text} is no time of a day, such as 14:03Z")
+
+
+def own_zone() -> str:
+    """This machine's offset from UTC now, such as `+01:00`."""
+    offset = datetime.fromtimestamp(SystemClock().now() / 1000).astimezone().strftime("%z")
+    return f"{offset[:3]}:{offset[3:]}"
 
 
 def parse_day(text: str) -> int:

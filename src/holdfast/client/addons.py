@@ -3,17 +3,22 @@
 from collections.abc import Sequence
 
 from holdfast.client.logs import LogQuery, lines_of
+from holdfast.client.models.archives import (
+    ArchiveState,
+    Change,
+    Marked,
+    PitrWindow,
+    RecoveryStarted,
+)
 from holdfast.client.models.models import (
     Addon,
     AddonType,
-    ArchiveState,
     Container,
     Credentials,
     LogLine,
-    PitrWindow,
-    RecoveryStarted,
     Version,
 )
+from holdfast.client.restores import Origin
 from holdfast.client.transport.calls import (
     Listing,
     Noun,
@@ -110,9 +115,13 @@ class Addons(Noun[R]):
         return (yield from lines_of(log_path(project, addon), query))
 
     @call
-    def archive(self, project: str, addon: str) -> Steps[ArchiveState]:
-        """The state of the addon's archive, all its windows, and the gaps between them."""
-        return parsed(ArchiveState, (yield from get(_path(project, addon, "archive"))))
+    def archive(
+        self, project: str, addon: str, origin: Origin | None = None
+    ) -> Steps[ArchiveState]:
+        """The state of the addon's archive, all its windows, and the gaps between them. `origin`:
+        of another addon, also a deleted one."""
+        params = origin.params() if origin else None
+        return parsed(ArchiveState, (yield from get(_path(project, addon, "archive"), params)))
 
     @call
     def enable_archive(self, project: str, addon: str, body: Body) -> Steps[ArchiveState]:
@@ -125,14 +134,44 @@ class Addons(Noun[R]):
         yield from delete(_path(project, addon, "archive"))
 
     @call
-    def pitr_window(self, project: str, addon: str) -> Steps[PitrWindow]:
-        return parsed(PitrWindow, (yield from get(_path(project, addon, "pitr-window"))))
+    def pitr_window(
+        self, project: str, addon: str, origin: Origin | None = None
+    ) -> Steps[PitrWindow]:
+        params = origin.params() if origin else None
+        return parsed(PitrWindow, (yield from get(_path(project, addon, "pitr-window"), params)))
+
+    @listing
+    def changes(
+        self,
+        project: str,
+        addon: str,
+        around: str,
+        seconds: int = 60,
+        table: str | None = None,
+        origin: Origin | None = None,
+    ) -> Listing[Change]:
+        """What was committed so many seconds before and after an instant."""
+        params: dict[str, str | int] = {"around": around, "seconds": seconds}
+        if table is not None:
+            params["table"] = table
+        present = {**params, **(origin.params() if origin else {})}
+        return Listing(Change, _path(project, addon, "archive", "changes"), "changes", present)
 
     @call
-    def recover(self, project: str, addon: str, body: Body) -> Steps[RecoveryStarted]:
-        """Body: one of `targetTimestamp`, `beforeTransaction` and `withTransaction`."""
+    def mark(self, project: str, addon: str, name: str) -> Steps[Marked]:
+        """Writes a named point into the server's log."""
+        path = _path(project, addon, "archive", "marks")
+        return parsed(Marked, (yield from post(path, {"name": name})))
+
+    @call
+    def recover(
+        self, project: str, addon: str, body: Body, origin: Origin | None = None
+    ) -> Steps[RecoveryStarted]:
+        """Body: one target, such as `targetTimestamp` or `beforeTransaction`. `origin`: another
+        addon, whose archive is restored into this one."""
         path = _path(project, addon, "pitr")
-        return parsed(RecoveryStarted, (yield from post(path, body)))
+        params = origin.params() if origin else None
+        return parsed(RecoveryStarted, (yield from post(path, body, params)))
 
 
 def log_path(project: str, addon: str) -> str:

@@ -8,9 +8,9 @@ Some servers write segments of one size, others files that end anywhere. Of thes
 number of the file and the place in it; `segment` is `FILE_SPAN`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -130,11 +130,13 @@ class Followable(Protocol):
 @dataclass(frozen=True)
 class Target:
     """What to restore: the state at `instant` in ms, or at `position`, or that of the
-    `transaction`; `inclusive`: with what is exactly there. One of the three is set."""
+    `transaction`, or at the `point` of that name in the log; `inclusive`: with what is exactly
+    there. One of the four is set."""
 
     instant: int | None = None
     position: int | None = None
     transaction: str | None = None
+    point: str | None = None
     inclusive: bool = True
 
 
@@ -168,6 +170,67 @@ class Commit:
     position: int
     instant: int
     transaction: str
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """Rows of a table that a commit touched. `removed`: it was dropped, emptied or rewritten.
+    `table` is the file's number where its name is not known."""
+
+    database: str
+    table: str
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    removed: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a commit did. `defines`: it created, altered or dropped something; `statement` is the
+    beginning of such a statement where the log has it. `is_whole`: all of the transaction was read;
+    else it began before, and its rows are more than these."""
+
+    commit: Commit
+    tables: Sequence[TableChange]
+    defines: bool = False
+    statement: str = ""
+    is_whole: bool = True
+
+
+@dataclass(frozen=True)
+class FileNames:
+    """What the files in a log belong to: databases by their number, and relations by the path that
+    the log gives to their file. Of indexes and other parts of a table the name is empty."""
+
+    databases: Mapping[str, str] = field(default_factory=dict[str, str])
+    relations: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@runtime_checkable
+class Naming(Protocol):
+    """A server whose log has numbers instead of names, which it tells itself."""
+
+    def names(self, address: Address) -> FileNames:
+        """The names of now."""
+        ...
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place in the log that has a name."""
+
+    position: int
+    instant: int
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """A server whose log has named points. Its `settle_stop` finds the one of a target."""
+
+    def mark(self, address: Address, name: str) -> Point:
+        """Writes a point into the log. ValueError for a name that the server would change."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -214,6 +277,24 @@ class Replayable(Protocol):
         `former`: what the engine remembers of the replaced server."""
         ...
 
-    def commits(self, version: str, log: Log) -> Sequence[Commit]:
-        """Every commit in the log, in order of position."""
+
+@runtime_checkable
+class Readable(Protocol):
+    """A server whose archived log tells what was committed, on this machine."""
+
+    def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:
+        """What every commit in the log did, in order of position; those that touched nothing are
+        left out. The log may begin and end anywhere."""
+        ...
+
+    def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:
+        """As `Following.ancestry`, from a stored history file."""
+        ...
+
+    def file_source(self, data: bytes) -> str | None:
+        """As `Arrival.source`, from the first bytes of a file; None for logs without files."""
+        ...
+
+    def show_position(self, position: int) -> str:
+        """A position as people write it."""
         ...

@@ -57,21 +57,26 @@ class RestoreArguments(Arguments):
 class RecoverArguments(RestoreArguments):
     """Arguments of a recovery: `backup_pk` is its base, `line_pk` the archived line it ends on.
 
-    The target is an `instant` in ms, a `position` or a `transaction`: a `contracts.archive.Target`.
+    The target is an `instant` in ms, a `position`, a `transaction` or a `point`: a
+    `contracts.archive.Target`.
     """
 
     line_pk: int = Field(alias="line")
     instant: int | None = None
     position: int | None = None
     transaction: str | None = None
+    point: str | None = None
     inclusive: bool = True
 
 
 class DrillArguments(Arguments):
-    """Arguments of a drill: `drill_pk` is its own row."""
+    """Arguments of a drill: `drill_pk` is its own row. `instant` and `line_pk`: the log of that
+    line is replayed onto the backup, up to then."""
 
     backup_pk: int = Field(alias="backup")
     drill_pk: int = Field(alias="drill")
+    instant: int | None = None
+    line_pk: int | None = Field(default=None, alias="line")
 
 
 class OldDataArguments(Arguments):

@@ -17,6 +17,9 @@ _age: Any = pyrage
 LEVEL = 1
 """Logs of databases get smaller by level 1 than by level 3, for half of the work."""
 
+_MAX_BYTES = 2 << 30
+"""A piece has a segment, or 16 MiB and an event of at most 1 GiB."""
+
 SUFFIX = ".zst.age"
 
 
@@ -53,6 +56,25 @@ def unseal(sealed: bytes, identity: str, size: int) -> bytes:
     if len(plain) != size:
         raise EvidenceMissing(f"a piece of the log has {len(plain)} bytes instead of {size}")
     return plain
+
+
+def unseal_any(sealed: bytes, identity: str) -> bytes:
+    """The plain bytes, of a length that nothing told. SealBroken or EvidenceMissing if damaged."""
+    packed = unseal_plain(sealed, identity)
+    try:
+        if zstandard.frame_content_size(packed) > _MAX_BYTES:
+            raise EvidenceMissing("a piece of the log would unpack to more than a piece has")
+        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=_MAX_BYTES)
+    except zstandard.ZstdError as error:
+        raise EvidenceMissing(f"a piece of the log does not unpack: {error}") from error
+
+
+def recipient_of(identity: str) -> str:
+    """Who seals for an identity. SealBroken if it is none."""
+    try:
+        return str(_age.x25519.Identity.from_str(identity.strip()).to_public())
+    except _age.IdentityError as error:
+        raise SealBroken(f"the archive's key is unusable: {error}") from error
 
 
 def unseal_plain(sealed: bytes, identity: str) -> bytes:

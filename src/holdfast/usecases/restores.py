@@ -94,12 +94,13 @@ def start(
 
 @dataclass(frozen=True)
 class Recovery:
-    """What to recover to: an instant in ms, a position, or a transaction; and on which archived
-    line."""
+    """What to recover to: an instant in ms, a position, a transaction, or a point's name; and on
+    which archived line."""
 
     instant: int | None = None
     position: int | None = None
     transaction: str | None = None
+    point: str | None = None
     inclusive: bool = True
     line_pk: int = 0
 
@@ -108,7 +109,11 @@ class Recovery:
 
 
 def recover(context: Context, target: Addon, backup: Backup, recovery: Recovery) -> Restore:
-    """Orders the restore of `backup` into its own addon and the replay of what followed."""
+    """Orders the restore of `backup` and the replay of what followed. Conflict for a target of
+    another type."""
+    source = addons.get(context.session, backup.addon_pk)
+    if source.kind != target.kind:
+        raise Conflict(f"an archive of {source.kind} cannot be restored into {target.kind}")
     lock_addon(context.session, target.pk)
     context.session.refresh(backup)
     _require_copy(context.session, backup)
@@ -120,6 +125,7 @@ def recover(context: Context, target: Addon, backup: Backup, recovery: Recovery)
         instant=recovery.instant,
         position=recovery.position,
         transaction=recovery.transaction,
+        point=recovery.point,
         inclusive=recovery.inclusive,
     ).document()
     order = Order(target.pk, Kind.RECOVER, _lane(context.session, target, Kind.RECOVER), arguments)

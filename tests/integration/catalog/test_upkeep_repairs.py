@@ -81,7 +81,7 @@ def test_a_spoiled_pack_that_nobody_needs_harms_nobody(
 
 
 @pytest.mark.parametrize("harm", ["flipped", "missing", "cut", "index", "everything"])
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("which", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_lost_copy_is_made_again_from_the_other(
     installation: InProcessInstallation, addon_pk: int, harm: str, which: int
 ) -> None:

@@ -20,7 +20,9 @@ from holdfast.domain.proof.drill import Plan
 from holdfast.http import answers
 from holdfast.http.state import State
 from holdfast.http.writing import Writing
+from holdfast.usecases.archiving import recovery
 from holdfast.usecases.context import Context
+from holdfast.usecases.forms.archives import RecoveryForm
 from holdfast.usecases.forms.drills import AssertionsForm, DrillForm, DrillPlanForm, OpinionForm
 from holdfast.usecases.protection import drills as verbs
 from holdfast.views.protection import drills as views
@@ -62,16 +64,21 @@ AtDrill = Annotated[DrillPath, Depends(drill_path)]
 
 
 @router.post(f"{ADDON}/drills", response_model=One[DrillStarted])
-def start_drill(writing: Writing, caller: Updater, at: AtAddon, form: DrillForm) -> Response:
-    """Restores a backup into a throwaway server of its own, beside all other work."""
+def start_drill(
+    api: State, writing: Writing, caller: Updater, at: AtAddon, form: DrillForm
+) -> Response:
+    """Restores a backup, or a moment, into a throwaway server of its own, beside all other work."""
 
     def start(context: Context) -> DrillStarted:
         addon = at.addon(context.session, caller)
-        backup = None
-        if form.backup_id is not None:
+        point = None
+        if form.target_timestamp is not None:
+            moment = RecoveryForm.model_validate({"targetTimestamp": form.target_timestamp})
+            point = recovery.plan(context.session, api.engines(addon.kind), addon, moment)
+        elif form.backup_id is not None:
             path = BackupPath(at.project_id, at.addon_id, form.backup_id)
-            backup = path.backup(context.session, caller)
-        started = verbs.start(context, addon, backup, form.keep_minutes)
+            point = path.backup(context.session, caller)
+        started = verbs.start(context, addon, point, form.keep_minutes)
         return DrillStarted(drill_id=started.id)
 
     return writing.create(caller, start)

@@ -192,6 +192,7 @@ _DRILLS: Any = select(
     Drill.addon_pk,
     Drill.id,
     Backup.id.label("backup"),
+    Drill.instant,
     Drill.cause,
     Drill.status,
     Drill.reason,

@@ -10,8 +10,9 @@ class Drill(Table):
     """One drill of one backup, and what it proved.
 
     `cause` and `verdict` are those of `domain.proof.drill` (None: it came to no verdict),
-    `findings` what was judged, `times` milliseconds by name. The throwaway server is kept until
-    `kept_until`. `opinions` are verdicts of people and scripts who looked at it.
+    `findings` what was judged, `times` milliseconds by name. `instant`: the archived log was
+    replayed onto the backup up to it. The throwaway server is kept until `kept_until`. `opinions`
+    are verdicts of people and scripts who looked at it.
     """
 
     __tablename__ = "drills"
@@ -19,6 +20,7 @@ class Drill(Table):
     id: Mapped[str] = mapped_column(String(24), unique=True)
     addon_pk: Mapped[int] = mapped_column(ForeignKey("addons.pk"))
     backup_pk: Mapped[int] = mapped_column(ForeignKey("backups.pk"), index=True)
+    instant: Mapped[int | None]
     cause: Mapped[str] = mapped_column(String(20))
     status: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None]

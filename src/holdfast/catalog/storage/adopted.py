@@ -26,6 +26,12 @@ def addon(session: ReadSession, project_pk: int, surveyed: SurveyedAddon) -> Add
     return next((row for row in rows if MARK in row.spec), None)
 
 
+def addon_of(session: ReadSession, uid: str) -> Addon | None:
+    """The adopted addon of that uid; None: it is not known, or was made here."""
+    row = session.scalar(select(Addon).where(Addon.uid == uid))
+    return row if row is not None and MARK in row.spec else None
+
+
 def backup(session: ReadSession, uid: str) -> Backup | None:
     """The backup of that uid, deleted or not."""
     return session.scalar(select(Backup).where(Backup.uid == uid))

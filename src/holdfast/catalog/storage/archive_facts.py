@@ -37,8 +37,11 @@ def of_archive(session: ReadSession, archive: ArchiveRow) -> Archive:
     mine = select(ArchiveLine).where(ArchiveLine.archive_pk == archive.pk)
     rows = list(session.scalars(mine.order_by(ArchiveLine.pk)))
     good, lost = bases_of(session, archive, rows)
-    restored = select(Restore.backup_pk).where(
-        Restore.addon_pk == archive.addon_pk, Restore.status.not_in(OVER)
+    # Into another addon, too.
+    restored = (
+        select(Restore.backup_pk)
+        .join(Backup, Backup.pk == Restore.backup_pk)
+        .where(Backup.addon_pk == archive.addon_pk, Restore.status.not_in(OVER))
     )
     drilled = select(Drill.backup_pk).where(
         Drill.addon_pk == archive.addon_pk, Drill.completed.is_(None)

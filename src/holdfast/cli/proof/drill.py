@@ -34,6 +34,7 @@ _COLUMNS = {
     "run",
     "holdfast drill run -p shop -a orders --wait",
     "holdfast drill run -p shop -a orders --backup nightly --keep-minutes 60",
+    "holdfast drill run -p shop -a orders --at 2026-11-30T14:03:11+01:00",
 )
 def run(
     session: Session,
@@ -42,16 +43,21 @@ def run(
     backup: Annotated[
         str | None, typer.Option("--backup", "-b", help="Backup id; default: the newest good one.")
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="A moment of the addon's archive instead."),
+    ] = None,
     keep_minutes: Annotated[
         int, typer.Option("--keep-minutes", min=0, help="Keep the restored server to look at.")
     ] = 0,
 ) -> None:
-    """Restore a backup into a throwaway server and judge it. With --wait the exit status tells the
-    verdict: anything but `passed` is 1."""
+    """Restore a backup, or a moment, into a throwaway server and judge it. With --wait the exit
+    status tells the verdict: anything but `passed` is 1."""
     names = scope.of(session)
-    flags = {"backupId": "--backup", "keepMinutes": "--keep-minutes"}
+    flags = {"backupId": "--backup", "targetTimestamp": "--at"}
+    flags["keepMinutes"] = "--keep-minutes"
     with session.client() as client, naming(**flags):
-        started = client.drills.run(*names, backup, keep_minutes)
+        started = client.drills.run(*names, backup, keep_minutes, at)
         if waiting.wait:
             with watching(f"drill of {names[1]}") as listener:
                 patience = waiting.patience()

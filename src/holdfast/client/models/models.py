@@ -286,9 +286,18 @@ class AdoptionProblem(Model):
     problem: str = ""
 
 
-class Adopted(Model):
-    """The backups that were adopted; `next` when there are more."""
+class AdoptedArchive(Model):
+    project_id: str
+    addon_id: str
+    has_valid_window: bool = False
+    start_timestamp: str | None = None
+    end_timestamp: str | None = None
 
+
+class Adopted(Model):
+    """The backups and logs that were adopted; `next` when there are more."""
+
+    archives: list[AdoptedArchive] = []
     backups: list[DestinationBackup] = []
     problems: list[AdoptionProblem] = []
     next: str | None = None
@@ -352,39 +361,3 @@ class LogLine(Model):
 
 class RestoreStarted(Model):
     restore_id: str
-
-
-class RecoveryStarted(RestoreStarted):
-    """`id` is the backup that the recovery begins with."""
-
-    id: str
-
-
-class PitrWindow(Model):
-    has_valid_window: bool
-    start_timestamp: str | None = None
-    end_timestamp: str | None = None
-
-
-class ArchiveSpan(Model):
-    """A window, or a gap with its reason."""
-
-    start_timestamp: str
-    end_timestamp: str
-    reason: str | None = None
-
-
-class ArchiveState(Model):
-    enabled: bool
-    status: str
-    reason: str | None = None
-    days: int
-    interval_seconds: int
-    unbounded: bool = False
-    slot: str = ""
-    stored_until: str | None = None
-    checked_at: str | None = None
-    behind_bytes: int | None = None
-    slack_bytes: int | None = None
-    windows: list[ArchiveSpan] = []
-    gaps: list[ArchiveSpan] = []

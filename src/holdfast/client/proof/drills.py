@@ -32,6 +32,7 @@ class Drill(Model):
 
     id: str = ""
     backup_id: str = ""
+    target_timestamp: str | None = None
     cause: str = ""
     status: str = ""
     reason: str | None = None
@@ -93,10 +94,17 @@ def one(project: str, addon: str, drill: str) -> Steps[Drill]:
 class Drills(Noun[R]):
     @call
     def run(
-        self, project: str, addon: str, backup: str | None = None, keep_minutes: int = 0
+        self,
+        project: str,
+        addon: str,
+        backup: str | None = None,
+        keep_minutes: int = 0,
+        target_timestamp: str | None = None,
     ) -> Steps[DrillStarted]:
-        """Drills a backup; None: the addon's newest good one."""
+        """Drills a backup, or this moment of the addon's archive; None: the newest good backup."""
         body: dict[str, object] = {} if backup is None else {"backupId": backup}
+        if target_timestamp is not None:
+            body["targetTimestamp"] = target_timestamp
         if keep_minutes:
             body["keepMinutes"] = keep_minutes
         path = _addon(project, addon, "drills")

@@ -15,12 +15,14 @@ from holdfast.catalog.archiving import archives
 from holdfast.catalog.archiving.archives import Lease
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.schema import Addon, ArchiveRow
+from holdfast.contracts.archive import Naming
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import Failure, FencedOff, Interrupted, LogRemoved, OtherHistory
 from holdfast.domain.units import DAY_MS
 from holdfast.kit.backoff import GrowingPauses
 from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.archiving import archives as verbs
+from holdfast.usecases.archiving.names import NameKeeper
 from holdfast.usecases.archiving.receiver import Receiver
 from holdfast.usecases.toolbox import Toolbox
 
@@ -132,14 +134,17 @@ class Archivist:
     def _serve(self, archive: ArchiveRow, addon: Addon, serving: _Serving) -> None:
         """Receives until something ends it, and writes why."""
         reason, lease, guard = "", serving.lease, serving.guard
-
-        def tick() -> None:
-            serving.ticked = self._tools.clock.monotonic()
-
         try:
             engine = verbs.require_followable(self._tools.engines(addon.kind))
             address = addons.working_address(addon, self._tools.sealer)
             layout = verbs.layout_of(self._tools, archive, addon)
+            names = NameKeeper(self._tools, archive.pk, archive.interval_s, layout, address)
+
+            def tick() -> None:
+                serving.ticked = self._tools.clock.monotonic()
+                if isinstance(engine, Naming):
+                    names.tick(engine)
+
             with engine.follow(address, archive.slot, guard) as following:
                 Receiver(self._tools, archive, addon, layout, lease, tick).run(following)
         except (FencedOff, Interrupted):

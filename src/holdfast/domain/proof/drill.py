@@ -22,6 +22,8 @@ RETRY_MS = 6 * HOUR_MS
 """When an addon is drilled again by its plan, after a drill that came to no verdict."""
 OLDER_EVERY = 5
 """Every fifth drill of a plan takes an older backup instead of the newest."""
+INSTANT_EVERY = 3
+"""Every third takes an instant where there is an archive."""
 
 
 class Cause(StrEnum):
@@ -149,6 +151,21 @@ def due_at(seed: str, first_good: int, proven: int | None, within_ms: int) -> in
 def takes_older(drills: int) -> bool:
     """Whether the plan's next drill of an addon, after so many, takes any backup."""
     return drills % OLDER_EVERY == OLDER_EVERY - 1
+
+
+def takes_instant(drills: int) -> bool:
+    """Whether it takes any instant of an archive's window, if there is one."""
+    return drills % INSTANT_EVERY == INSTANT_EVERY - 1 and not takes_older(drills)
+
+
+def instant_of(seed: str, drills: int, windows: Sequence[tuple[int, int]]) -> int:
+    """Any instant of the windows, which are given by their first and last one, in ms since 1970."""
+    number = any_of(seed, drills, sum(end - begin + 1 for begin, end in windows))
+    for begin, end in windows:
+        if begin + number <= end:
+            return begin + number
+        number -= end - begin + 1
+    raise ValueError("no windows were given")
 
 
 def any_of(seed: str, drills: int, count: int) -> int:

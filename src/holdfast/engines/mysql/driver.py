@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.archive import Commit, Following, Log, Stop, Target
+from holdfast.contracts.archive import Change, FileNames, Following, Log, Stop, Target
 from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
@@ -35,6 +35,7 @@ from holdfast.engines.mysql.physical import (
     binlog,
     data_directory,
     following,
+    log_changes,
     log_replay,
     log_requirements,
     snapshot,
@@ -163,8 +164,17 @@ class MySQL(Server):
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:  # noqa: ARG002 - a line begins with a file of its own
         return {}
 
-    def commits(self, version: str, log: Log) -> Sequence[Commit]:  # noqa: ARG002 - any version is alike
-        return log_replay.commits(log)
+    def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:  # noqa: ARG002 - any version is alike, and the log has names
+        return log_changes.changes(log, guard)
+
+    def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:  # noqa: ARG002 - it has no forks
+        return []
+
+    def file_source(self, data: bytes) -> str:
+        return binlog.source_in(data)
+
+    def show_position(self, position: int) -> str:
+        return binlog.show_position(position)
 
     def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
         return data_directory.obstacles(self.tools_dir, server, manifest)

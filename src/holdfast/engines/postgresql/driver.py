@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.archive import Commit, Following, Log, Stop, Target
+from holdfast.contracts.archive import Change, FileNames, Following, Log, Point, Stop, Target
 from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
@@ -37,6 +37,7 @@ from holdfast.engines.postgresql.physical import (
     following,
     snapshot,
     timelines,
+    wal_changes,
     wal_replay,
 )
 from holdfast.engines.postgresql.physical.rehearsal import Rehearsal
@@ -175,8 +176,23 @@ class PostgreSQL(Server):
         numbers = (int(line, 16) for line in lines)
         return {timelines.USED: max(int(former.get(timelines.USED, 0)), *numbers, 0)}
 
-    def commits(self, version: str, log: Log) -> Sequence[Commit]:
-        return wal_replay.commits(self.tools_dir, version, log)
+    def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:
+        return wal_changes.changes(self.tools_dir, version, log, names, guard)
+
+    def names(self, address: Address) -> FileNames:
+        return wal_changes.names(address)
+
+    def mark(self, address: Address, name: str) -> Point:
+        return wal_replay.mark(address, name)
+
+    def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:
+        return following.ancestors(history.decode(errors="replace"))
+
+    def file_source(self, data: bytes) -> None:
+        """Segments name no file."""
+
+    def show_position(self, position: int) -> str:
+        return following.show_lsn(position)
 
     def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
         return data_directory.obstacles(self.tools_dir, server, manifest)

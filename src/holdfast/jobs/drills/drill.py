@@ -36,6 +36,7 @@ from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.drills import judging
 from holdfast.jobs.drills.restored import Restored, restored
 from holdfast.jobs.drills.trial import Trial
+from holdfast.kit.clock import rfc3339
 from holdfast.usecases.hosting import throwaway
 
 OF_THE_MACHINE = (PreflightRefused, ToolMissing, NotSupported)
@@ -64,7 +65,10 @@ def run(job: Job, record: DrillRecord) -> DrillRecord:
         plan = drills.plan_of(session, job.addon.pk)
         assertions = drills.assertions_of(session, job.addon.pk)
         session.expunge_all()
-    job.say(f"drilling the backup {backup.id} of {job.addon.id}")
+    what = f"the backup {backup.id}"
+    if arguments.instant is not None:
+        what = f"{rfc3339(arguments.instant)}, from {what},"
+    job.say(f"drilling {what} of {job.addon.id}")
     trial = Trial(job, backup, plan, assertions)
     with _judged(trial), ExitStack() as stack:
         with _limited(job):
@@ -78,7 +82,8 @@ def run(job: Job, record: DrillRecord) -> DrillRecord:
             finding = drill.within(took, limit)
             if finding is not None:
                 trial.add(finding)
-            trial.times["predicted"] = drill.predicted_ms(took, trial.backup.size, size_now)
+            if arguments.instant is None:  # how much log there was says nothing of the next time
+                trial.times["predicted"] = drill.predicted_ms(took, trial.backup.size, size_now)
         _keep(trial, restored_copy)
     return record.model_copy(update=_result(trial))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.catalog.schema import Document
+from holdfast.contracts.archive import REPLAY
 from holdfast.contracts.drills import Confinable, SelfChecking
 from holdfast.contracts.engine import Address, Attempt, Dumpable, Engine
 from holdfast.contracts.files import RestorableWhileOpen
@@ -28,6 +29,7 @@ from holdfast.domain.errors import NotSupported, PreflightRefused, ToolMissing
 from holdfast.domain.evidence import Check
 from holdfast.domain.proof import drill
 from holdfast.jobs.core.origins import is_own
+from holdfast.jobs.drills import log_of_drill
 from holdfast.jobs.drills.trial import Trial
 from holdfast.jobs.dumps import inventories, stored_dump
 from holdfast.jobs.snapshots import stored_snapshot
@@ -186,9 +188,12 @@ def _snapshot_of_server(
         raise PreflightRefused("; ".join(obstacles))
     with trial.timed("fetch"):
         _write_files(trial, snapshot, tree)
+        replay = log_of_drill.fetch(trial, snapshot, tree)
     with trial.timed("load"):
         engine.arrange(tree, server)
         facts = dict(snapshot.manifest["facts"])
+        if replay is not None:
+            facts[REPLAY] = replay
         if isinstance(engine, SelfChecking):
             facts[CHECKED_AFTERWARDS] = True
         result = engine.rehearse(tree, server, facts, job.guard)
@@ -197,6 +202,8 @@ def _snapshot_of_server(
         server = replace(server, version=engine.runs_as(server, server.version))
         server = throwaway.start(job.tools, job.engine(), server, job.guard)
     _add_rehearsal(trial, dict(result))
+    if replay is not None:
+        trial.add_checks(Check("the log leads to the moment", True, log_of_drill.sentence(replay)))
     with trial.timed("firstQuery"):
         job.engine().probe(throwaway.address_of(server))
     login = Login(server.user, server.password)

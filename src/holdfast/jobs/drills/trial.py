@@ -14,8 +14,8 @@ from holdfast.jobs.core.job import Job
 @dataclass
 class Trial:
     """`times` in ms by name: `fetch` waiting for the store, `load` the restore until the server
-    answers, `firstQuery`, `restore` all of that, but for `server`, making an empty one; `checks`,
-    `content` and `assertions` are what the drill adds to it."""
+    answers, with the replay of the log, `firstQuery`, `restore` all of that, but for `server`,
+    making an empty one; `checks`, `content` and `assertions` are what the drill adds to it."""
 
     job: Job
     backup: Backup

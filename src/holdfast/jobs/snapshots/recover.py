@@ -1,18 +1,19 @@
-"""Recovers an addon to an instant: read, preflight, fetch, log, settle, rehearse, judge, swap.
+"""Recovers an addon: read, preflight, fetch, log, settle, rehearse, judge, swap.
 
-The newest snapshot before the instant is put beside the live data, the archived log beside that;
-the target becomes a position, and the restored server replays up to it in private. All else is a
-restore in place: before the swap a failure or an abort leaves the addon as it was.
+From its own archive or that of another addon. The newest snapshot before the instant is put beside
+the live data, the archived log beside that; the target becomes a position, and the restored server
+replays up to it in private. All else is a restore in place: before the swap a failure or an abort
+leaves the addon as it was.
 """
 
 from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
-from holdfast.catalog import addons, restores
+from holdfast.catalog import addons, backups, restores
 from holdfast.catalog.archiving import archives
-from holdfast.catalog.database.session import WriteSession
-from holdfast.catalog.schema import Document
+from holdfast.catalog.database.session import ReadSession, WriteSession
+from holdfast.catalog.schema import ArchiveRow, Document
 from holdfast.contracts.archive import (
     REPLAY,
     REPLAYING,
@@ -66,21 +67,30 @@ def _engine(job: Job) -> Replayable:
     return engine
 
 
+def _archive(session: ReadSession, arguments: RecoverArguments) -> ArchiveRow:
+    """That of the addon which the base is of; another one may be restored from it."""
+    origin = backups.get(session, arguments.backup_pk).addon_pk
+    archive = archives.of_addon(session, origin)
+    if archive is None:
+        raise EvidenceMissing("that addon keeps no archive any more")
+    return archive
+
+
 def read(job: Job, record: RecoverRecord) -> RecoverRecord:
     """Plans the way. The window was checked when this was ordered; the plan counts."""
     _engine(job)
     base = restore_in_place.read(job, record)
     arguments = job.parse(RecoverArguments)
     with job.tools.catalog.read() as session:
-        archive = archives.of_addon(session, job.addon.pk)
-        if archive is None:
-            raise EvidenceMissing("this addon keeps no archive any more")
+        archive = _archive(session, arguments)
         route = windows.planned(session, archive, arguments.backup_pk, arguments.line_pk)
         legs = list(route.legs)
         if arguments.instant is not None:
             legs = windows.up_to(session, legs, arguments.instant)
         rows = archives.lines_by_pk(session, [leg.line for leg in legs])
-        names = sorted({row.name for row in archives.lines(session, archive.pk)})
+        own = archives.of_addon(session, job.addon.pk)
+        kept = [archive.pk, *([own.pk] if own else [])]
+        names = sorted({row.name for pk in kept for row in archives.lines(session, pk)})
         records = [
             LegRecord(line=leg.line, name=rows[leg.line].name, start=leg.start, end=leg.end)
             for leg in legs
@@ -112,10 +122,10 @@ def lay_out(job: Job, record: RecoverRecord) -> RecoverRecord:
     directory = tree_of(job, record) / WAL
     directory.mkdir(mode=0o711, exist_ok=True)
     with job.tools.catalog.read() as session:
-        archive = archives.of_addon(session, job.addon.pk)
+        archive = _archive(session, job.parse(RecoverArguments))
+        source = addons.get(session, archive.addon_pk)
         session.expunge_all()
-    assert archive is not None
-    layout = verbs.layout_of(job.tools, archive, job.addon)
+    layout = verbs.layout_of(job.tools, archive, source)
     legs = [Leg(leg.line, leg.start, leg.end) for leg in record.legs]
 
     def progress(count: int) -> None:
@@ -134,10 +144,10 @@ def settle(job: Job, record: RecoverRecord) -> RecoverRecord:
         instant=arguments.instant,
         position=arguments.position,
         transaction=arguments.transaction,
+        point=arguments.point,
         inclusive=arguments.inclusive,
     )
-    with job.tools.catalog.read() as session:
-        version = addons.get(session, job.addon.pk).version
+    version = str(record.manifest["version"])
     last_leg = record.legs[-1]
     clocks = fetching.clocks_of(job.tools.catalog, Leg(last_leg.line, last_leg.start, last_leg.end))
     log = replace(_log(job, record), clocks=clocks)

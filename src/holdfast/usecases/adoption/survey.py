@@ -299,6 +299,18 @@ def _snapshot(
     )
 
 
+def archive_key_of(store: ObjectStore, prefix: str, passphrase: Secret) -> Secret | None:
+    """The key of the addon's archived log, from its newest snapshot that has one; None: none."""
+    repository = open_repository(store, prefix, passphrase)
+    readable, _ = repository.readable_snapshots()
+    key_path = snapshot.ARCHIVE_KEY.encode()
+    for stored in sorted(readable, key=lambda one: one.time, reverse=True):
+        for path, node in repository.walk(stored.tree):
+            if path == key_path:
+                return Secret(b"".join(blobs(repository, node.content)).decode().strip())
+    return None
+
+
 def manifest_of(repository: Repository, tree: str) -> Document:
     """The manifest inside a snapshot; EvidenceMissing if there is none."""
     manifest_path = snapshot.MANIFEST.encode()

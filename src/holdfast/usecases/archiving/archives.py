@@ -2,18 +2,19 @@
 
 from holdfast.catalog import addons, projects
 from holdfast.catalog.archiving import archives
-from holdfast.catalog.database.session import WriteSession
+from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import Addon, ArchiveRow
 from holdfast.catalog.work import operations
 from holdfast.catalog.work.operations import Order
 from holdfast.contracts.archive import Followable
 from holdfast.contracts.engine import Address, Engine
+from holdfast.contracts.store import ObjectStore
 from holdfast.domain.access import BUILT_IN, Caller
 from holdfast.domain.addon import AddonStatus
 from holdfast.domain.errors import Conflict
 from holdfast.domain.operation import Kind
 from holdfast.kit import ids
-from holdfast.kit.seal import Secret
+from holdfast.kit.seal import Sealer, Secret
 from holdfast.pipeline import age
 from holdfast.usecases import backups
 from holdfast.usecases.archiving.layout import Layout, prefix_of
@@ -125,8 +126,14 @@ def order_base(
 
 def layout_of(tools: Toolbox, archive: ArchiveRow, addon: Addon) -> Layout:
     with tools.catalog.read() as session:
-        project = projects.get(session, addon.project_pk).id
+        return layout_in(session, tools.open_store(None), tools.sealer, archive, addon)
+
+
+def layout_in(
+    session: ReadSession, store: ObjectStore, sealer: Sealer, archive: ArchiveRow, addon: Addon
+) -> Layout:
+    """The archive's objects in `store`."""
+    project = projects.get(session, addon.project_pk).id
     prefix = prefix_of(project, addon.id, addon.uid)
-    store = tools.open_store(None)
-    identity = tools.sealer.open(archive.sealed_identity, archives.context(addon.uid))
+    identity = sealer.open(archive.sealed_identity, archives.context(addon.uid))
     return Layout(store, prefix, archive.recipient, identity, addon.kind, addon.version)

@@ -14,11 +14,13 @@ import fastcrc
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
 from holdfast.contracts.archive import FILE_SPAN, Following
 from holdfast.contracts.store import ObjectStore, Stat
-from holdfast.domain.errors import EvidenceMissing, SealBroken
+from holdfast.domain.errors import EvidenceMissing, ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
 from holdfast.pipeline import age
 
 FORMAT = "holdfast-archive/1"
+UNKNOWN_CRC = -1
+"""Of an adopted piece: what was received is not known. age and zstd prove what was stored."""
 _PIECE = re.compile(
     r"(?P<line>[0-9A-F]{8})(?P<high>[0-9A-F]{8})(?P<low>[0-9A-F]{8})"
     rf"(?:\.(?P<start>[0-9a-f]{{8}})-(?P<end>[0-9a-f]{{8}}))?{re.escape(age.SUFFIX)}"
@@ -93,9 +95,13 @@ class Layout:
     def open_piece(self, sealed: bytes, piece: ArchivePiece) -> bytes:
         """The plain bytes. SealBroken or EvidenceMissing unless they are those received."""
         plain = age.unseal(sealed, self.identity.reveal(), piece.size)
-        if fastcrc.crc32.iscsi(plain) != piece.crc:
+        if piece.crc != UNKNOWN_CRC and fastcrc.crc32.iscsi(plain) != piece.crc:
             raise EvidenceMissing("a piece of the log is not what was received")
         return plain
+
+    def open_any(self, sealed: bytes) -> bytes:
+        """The plain bytes of a piece that no row describes."""
+        return age.unseal_any(sealed, self.identity.reveal())
 
     def objects(self, line: ArchiveLine) -> Iterator[Stat]:
         """Everything that lies under a line's name."""
@@ -126,6 +132,21 @@ class Layout:
             name = stat.key.rpartition("/")[2]
             if name.endswith(".history.age"):
                 yield name.removesuffix(".age"), b"".join(self.store.get(stat.key))
+
+    def put_names(self, line: ArchiveLine, document: bytes) -> None:
+        """Stores what the numbers in the log of a line mean."""
+        self._put(self._names_key(line), age.seal_plain(document, self.recipient))
+
+    def names(self, line: ArchiveLine) -> bytes | None:
+        """None: nothing was noted. SealBroken for damaged bytes."""
+        try:
+            sealed = b"".join(self.store.get(self._names_key(line)))
+        except ObjectMissing:
+            return None
+        return age.unseal_plain(sealed, self.identity.reveal())
+
+    def _names_key(self, line: ArchiveLine) -> str:
+        return f"{self.prefix}{line.root}/{line.name}.names.age"
 
     def _put(self, key: str, body: bytes) -> None:
         upload = self.store.begin(key)

@@ -1,25 +1,22 @@
 """Orders the recovery of an addon to an instant, or to right before or after a transaction."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from holdfast.catalog import backups
 from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import ReadSession, lock_addon
 from holdfast.catalog.schema import Addon, Backup, Restore
-from holdfast.contracts.archive import Replayable
+from holdfast.contracts.archive import Marking, Replayable
 from holdfast.contracts.engine import Engine
 from holdfast.domain.archive import windows as rules
 from holdfast.domain.archive.windows import Route
 from holdfast.domain.errors import Conflict, Invalid
-from holdfast.kit.clock import parse_rfc3339
 from holdfast.usecases import restores
 from holdfast.usecases.archiving import windows
+from holdfast.usecases.archiving.finding import parse_instant, show_line
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.archives import RecoveryForm
 from holdfast.usecases.restores import Recovery
-
-_NO_TIME = "must be a time with an offset, such as 2026-11-30T01:09:00Z"
 
 
 @dataclass(frozen=True)
@@ -28,6 +25,16 @@ class Planned:
 
     recovery: Recovery
     route: Route
+
+
+def require_marking(engine: object) -> Marking:
+    """Conflict for engines whose log has no named points."""
+    if not isinstance(engine, Marking):
+        raise Conflict(
+            "the log of this type has no named points; restore to a position or a transaction,"
+            " which `holdfast pitr find` lists"
+        )
+    return engine
 
 
 def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm) -> Planned:
@@ -39,6 +46,12 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
     if archive is None:
         raise Conflict("this addon keeps no archive; restore a backup instead")
     outlook = windows.outlook(session, archive)
+    if form.line is not None:
+        rows = archives.lines(session, archive.pk)
+        outlook = outlook.on({row.pk for row in rows if show_line(row) == form.line})
+        if not outlook.routes:
+            problem = f"line {form.line} is not stored, or no snapshot leads there any more"
+            raise Conflict(problem)
     latest = outlook.latest
     if latest is None:
         raise Conflict("nothing can be restored yet: the first snapshot is not there")
@@ -50,22 +63,25 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
             raise Conflict(f"{form.target_position} is in none of the archive's windows")
     else:
         leading = [route for route in outlook.routes if route.window.line == latest.line]
-        number = engine.parse_transaction(recovery.transaction or "")
+        # Where a name is only the log tells, so it is read from the farthest snapshot on.
+        named = recovery.transaction
+        number = None if named is None else engine.parse_transaction(named)
         route = rules.route_to_transaction(leading, number)
     return Planned(recovery.of_line(route.window.line), route)
 
 
-def start(context: Context, addon: Addon, planned: Planned) -> tuple[Backup, Restore]:
-    """Orders what was planned. Conflict if some of it was given up since: from here on it stays."""
+def start(context: Context, target: Addon, planned: Planned) -> tuple[Backup, Restore]:
+    """Orders the restore of what was planned into `target`. Conflict if some of it was given up
+    since: from here on it stays."""
     session, route = context.session, planned.route
-    lock_addon(session, addon.pk)
-    lines = archives.lines_by_pk(session, [leg.line for leg in route.legs])
     backup = backups.get(session, route.base.key)
+    lock_addon(session, backup.addon_pk)
+    lines = archives.lines_by_pk(session, [leg.line for leg in route.legs])
     session.refresh(backup)
     removed = any(lines[leg.line].removed > leg.start for leg in route.legs)
     if removed or backup.deleted is not None:
         raise Conflict("what this recovery needs was removed just now; ask for it again")
-    return backup, restores.recover(context, addon, backup, planned.recovery)
+    return backup, restores.recover(context, target, backup, planned.recovery)
 
 
 def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
@@ -74,6 +90,7 @@ def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
         "beforeTransaction": form.before_transaction,
         "withTransaction": form.with_transaction,
         "targetPosition": form.target_position,
+        "targetName": form.target_name,
     }
     named = {name: value for name, value in targets.items() if value is not None}
     if len(named) != 1:
@@ -87,16 +104,13 @@ def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
             problem = f"must be a position, such as {error}"
             raise Invalid(f"{name} {problem}", {name: problem}) from error
         return Recovery(position=position, inclusive=form.inclusive)
+    if name == "targetName":
+        require_marking(engine)
+        return Recovery(point=value)
     if name != "targetTimestamp":
         try:
             engine.parse_transaction(value)
         except ValueError as error:
             raise Invalid(f"{name} {error}", {name: str(error)}) from error
         return Recovery(transaction=value, inclusive=name == "withTransaction")
-    try:
-        if datetime.fromisoformat(value).tzinfo is None:
-            raise ValueError(value)
-        instant = parse_rfc3339(value)
-    except (ValueError, OverflowError) as error:
-        raise Invalid(f"{name} {_NO_TIME}", {name: _NO_TIME}) from error
-    return Recovery(instant=instant, inclusive=form.inclusive)
+    return Recovery(instant=parse_instant(name, value), inclusive=form.inclusive)

@@ -1,6 +1,6 @@
 """What can be restored of an addon's archive now, and refusals that name the window's edges."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from holdfast.catalog.archiving import archives
@@ -26,6 +26,12 @@ class Outlook:
     def latest(self) -> Window | None:
         """The window that ends last."""
         return max(self.windows, key=lambda window: window.end, default=None)
+
+    def on(self, line_pks: Collection[int]) -> "Outlook":
+        """Of some lines only."""
+        merged = [window for window in self.windows if window.line in line_pks]
+        routes = [route for route in self.routes if route.window.line in line_pks]
+        return Outlook(merged, rules.gaps(merged, self.lines), routes, self.lines)
 
     def route_to(self, instant: int) -> Route:
         """Conflict, which names the window or the gap, when the instant cannot be restored."""

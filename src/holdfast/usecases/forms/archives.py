@@ -34,6 +34,18 @@ class RecoveryForm(StrictForm):
     target_position: Annotated[str, Field(max_length=60)] | None = Field(
         default=None, description="Extension: all that committed up to this position of the log."
     )
+    target_name: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        default=None,
+        description="Extension: the point of this name in the log (pg_create_restore_point).",
+    )
+    line: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None,
+        description="Extension: of several histories the one that a list of changes named.",
+    )
     inclusive: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="Extension: with what happened exactly then."
     )
+
+
+class MarkForm(StrictForm):
+    name: Annotated[str, Field(min_length=1, max_length=63)]

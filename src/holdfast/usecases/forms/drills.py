@@ -1,8 +1,8 @@
 """What callers may send about drills."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from holdfast.domain.proof.drill import MAX_ASSERTION_SECONDS, MAX_ASSERTIONS, MAX_KEEP_MINUTES
 from holdfast.usecases.forms.forms import StrictForm
@@ -11,11 +11,19 @@ _Text = Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
 class DrillForm(StrictForm):
-    """`backupId` left out: the newest good backup. `keepMinutes`: how long the restored server
-    stays for people and scripts to look at."""
+    """`backupId` left out: the newest good backup. `targetTimestamp`, a time with an offset: this
+    moment of the addon's archive instead. `keepMinutes`: how long the restored server stays for
+    people and scripts to look at."""
 
     backup_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    target_timestamp: Annotated[str, Field(max_length=60)] | None = None
     keep_minutes: int = Field(default=0, ge=0, le=MAX_KEEP_MINUTES)
+
+    @model_validator(mode="after")
+    def _one_point(self) -> Self:
+        if self.backup_id is not None and self.target_timestamp is not None:
+            raise ValueError("backupId and targetTimestamp exclude each other")
+        return self
 
 
 class OpinionForm(StrictForm):

@@ -213,6 +213,7 @@ def of_drill(row: Any) -> Document:
         {
             "id": row.id,
             "backup": row.backup,
+            "targetTimestamp": rfc3339_if(row.instant),
             "cause": row.cause,
             "status": row.status,
             "reason": row.reason,

@@ -1,8 +1,10 @@
 """Drills: order one, by request or by plan, end it, and say what its server was found to be."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from holdfast.catalog import addons, backups, drills, objectives
+from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import ReadSession, WriteSession, lock_addon
 from holdfast.catalog.drills import Candidate
 from holdfast.catalog.schema import Addon, Backup, Drill
@@ -18,11 +20,24 @@ from holdfast.domain.proof.drill import Cause, Plan
 from holdfast.domain.protection import proof_within_ms
 from holdfast.kit import ids
 from holdfast.kit.clock import rfc3339
+from holdfast.usecases.archiving import windows
+from holdfast.usecases.archiving.recovery import Planned
 from holdfast.usecases.context import Context
 
 
-def start(context: Context, addon: Addon, backup: Backup | None, keep_minutes: int = 0) -> Drill:
-    """Orders a drill of `backup`; None: of the newest good one. It runs beside other work.
+@dataclass(frozen=True)
+class _Moment:
+    """An instant of an archive: `line_pk` of its log leads there."""
+
+    instant: int
+    line_pk: int
+
+
+def start(
+    context: Context, addon: Addon, point: Backup | Planned | None, keep_minutes: int = 0
+) -> Drill:
+    """Orders a drill of a backup, or of a moment; None: of the newest good backup. It runs beside
+    other work.
 
     Conflict if one is under way, or if there is nothing to drill.
     """
@@ -31,17 +46,22 @@ def start(context: Context, addon: Addon, backup: Backup | None, keep_minutes: i
     going = drills.open_of_addon(session, addon.pk)
     if going is not None:
         raise Conflict(f"the drill {going.id} of this addon is {going.status}; abort it or wait")
+    moment = None
+    if isinstance(point, Planned):
+        assert point.recovery.instant is not None
+        backup = backups.get(session, point.route.base.key)
+        moment = _Moment(point.recovery.instant, point.route.window.line)
+    else:
+        backup = point or backups.latest_good(session, addon.pk)
     if backup is None:
-        backup = backups.latest_good(session, addon.pk)
-        if backup is None:
-            raise Conflict("the addon has no good backup to drill; take one first")
+        raise Conflict("the addon has no good backup to drill; take one first")
     session.refresh(backup)
     if backup.deleted is not None:
         raise NotFound(f"there is no backup {backup.id!r}")
     if backup.status != Status.COMPLETED:
         raise Conflict(f"the backup is {backup.status}; only completed ones can be drilled")
-    queue = context.services.queue
-    return _order(session, queue, addon, backup.pk, Cause.REQUEST, context.now, keep_minutes)
+    order = _Order(addon, backup.pk, Cause.REQUEST, moment, keep_minutes)
+    return _order(session, context.services.queue, order, context.now)
 
 
 def follow(session: WriteSession, queue: Queue, addon: Addon, backup_pk: int, now: int) -> None:
@@ -49,36 +69,44 @@ def follow(session: WriteSession, queue: Queue, addon: Addon, backup_pk: int, no
     another one of the addon is under way. The addon is not locked: its operation's row already is,
     and an abort of that one locks them the other way round."""
     if drills.open_of_addon(session, addon.pk) is None:
-        _order(session, queue, addon, backup_pk, Cause.BACKUP, now)
+        _order(session, queue, _Order(addon, backup_pk, Cause.BACKUP), now)
 
 
-def _order(
-    session: WriteSession,
-    queue: Queue,
-    addon: Addon,
-    backup_pk: int,
-    cause: Cause,
-    now: int,
-    keep_minutes: int = 0,
-) -> Drill:
+@dataclass(frozen=True)
+class _Order:
+    addon: Addon
+    backup_pk: int
+    cause: Cause
+    moment: _Moment | None = None
+    keep_minutes: int = 0
+
+
+def _order(session: WriteSession, queue: Queue, chosen: _Order, now: int) -> Drill:
+    moment = chosen.moment
     row = Drill(
         id=ids.hex24(),
-        addon_pk=addon.pk,
-        backup_pk=backup_pk,
-        cause=cause,
+        addon_pk=chosen.addon.pk,
+        backup_pk=chosen.backup_pk,
+        instant=moment and moment.instant,
+        cause=chosen.cause,
         status=Status.SCHEDULED,
         operation="",
         findings=[],
         times={},
         size=0,
-        keep_minutes=keep_minutes,
+        keep_minutes=chosen.keep_minutes,
         opinions=[],
         created=now,
     )
     session.add(row)
     session.flush()
-    arguments = DrillArguments(backup=backup_pk, drill=row.pk).document()
-    order = Order(addon.pk, Kind.DRILL, DRILL_LANE, arguments)
+    arguments = DrillArguments(
+        backup=chosen.backup_pk,
+        drill=row.pk,
+        instant=row.instant,
+        line=moment and moment.line_pk,
+    ).document()
+    order = Order(chosen.addon.pk, Kind.DRILL, DRILL_LANE, arguments)
     row.operation = operations.create(session, queue, order, now).id
     return row
 
@@ -134,12 +162,31 @@ def order(session: WriteSession, queue: Queue, wanted: Iterable[Wanted], now: in
             continue
         backup_pk = good[-1]
         drilled = drills.count_of(session, candidate.addon_pk)
+        moment = None
         if cause is Cause.PLAN and drill.takes_older(drilled):
             backup_pk = good[drill.any_of(candidate.uid, drilled, len(good))]
+        elif cause is Cause.PLAN and drill.takes_instant(drilled):
+            backup_pk, moment = _any_moment(session, candidate, drilled) or (backup_pk, None)
         addon = addons.get(session, candidate.addon_pk)
-        _order(session, queue, addon, backup_pk, cause, now)
+        _order(session, queue, _Order(addon, backup_pk, cause, moment), now)
         ordered += 1
     return ordered
+
+
+def _any_moment(
+    session: ReadSession, candidate: Candidate, drilled: int
+) -> tuple[int, _Moment] | None:
+    """Any moment of the addon's archive, and the snapshot before it; None if it reaches none."""
+    archive = archives.of_addon(session, candidate.addon_pk)
+    if archive is None:
+        return None
+    outlook = windows.outlook(session, archive)
+    if not outlook.windows:
+        return None
+    spans = [(window.begin, window.end) for window in outlook.windows]
+    instant = drill.instant_of(candidate.uid, drilled, spans)
+    route = outlook.route_to(instant)
+    return route.base.key, _Moment(instant, route.window.line)
 
 
 def wanted(session: ReadSession, now: int) -> Iterator[Wanted]:

@@ -1,18 +1,27 @@
 """Makes the API's views of archives."""
 
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+
 from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import ArchiveRow
 from holdfast.catalog.storage import archive_facts
+from holdfast.contracts.archive import Change
 from holdfast.domain.archive import windows as rules
 from holdfast.kit.clock import rfc3339, rfc3339_if
 from holdfast.views.shapes.addons import (
     ArchiveGap,
     ArchiveView,
     ArchiveWindow,
+    Changes,
+    ChangeView,
     OpenArchiveGap,
     PitrWindow,
+    TableChangeView,
 )
+
+_MAX_BASES = 200
 
 
 def window(session: ReadSession, addon_pk: int) -> PitrWindow:
@@ -46,6 +55,9 @@ def view(session: ReadSession, archive: ArchiveRow) -> ArchiveView:
             ArchiveWindow(start_timestamp=rfc3339(w.begin), end_timestamp=rfc3339(w.end))
             for w in merged
         ],
+        bases=[rfc3339(instant) for instant in sorted({route.base.instant for route in reached})][
+            -_MAX_BASES:
+        ],
         gaps=[
             ArchiveGap(
                 start_timestamp=rfc3339(gap.begin),
@@ -66,3 +78,23 @@ def view(session: ReadSession, archive: ArchiveRow) -> ArchiveView:
         behind_bytes=archive.behind,
         slack_bytes=archive.slack,
     )
+
+
+def changes(
+    begin: int, end: int, listed: Iterable[Change], show: Callable[[int], str], line: str | None
+) -> Changes:
+    """`show` writes a position as the engine's people do; `line`: None for the newest one."""
+    views = [
+        ChangeView(
+            timestamp=rfc3339(change.commit.instant),
+            position=show(change.commit.position),
+            transaction=change.commit.transaction or None,
+            tables=[TableChangeView(**asdict(table)) for table in change.tables],
+            defines=change.defines,
+            statement=change.statement or None,
+            is_whole=change.is_whole,
+            line=line,
+        )
+        for change in listed
+    ]
+    return Changes(start_timestamp=rfc3339(begin), end_timestamp=rfc3339(end), changes=views)

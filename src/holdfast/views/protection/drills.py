@@ -33,6 +33,7 @@ def views(session: ReadSession, rows: Sequence[Drill]) -> list[DrillView]:
         DrillView(
             id=row.id,
             backup_id=backup_ids[row.backup_pk],
+            target_timestamp=rfc3339_if(row.instant),
             cause=row.cause,
             status=row.status,
             reason=untaken if row.status == Status.SCHEDULED else row.reason,

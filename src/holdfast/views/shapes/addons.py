@@ -221,7 +221,8 @@ class OpenArchiveGap(Shape):
 
 
 class ArchiveView(Shape):
-    """`behindBytes` are not stored yet; `slackBytes` the server keeps at most before it lets go.
+    """`bases`: when the snapshots were consistent that the log is replayed onto, the newest 200.
+    `behindBytes` are not stored yet; `slackBytes` the server keeps at most before it lets go.
     `storedUntil`: all that was acknowledged before is stored. `oldLogGoesAt`: then the oldest log,
     which no promised instant needs, is removed; `oldLogStays` is why it is not for now."""
 
@@ -233,6 +234,7 @@ class ArchiveView(Shape):
     slot: str
     windows: list[ArchiveWindow]
     gaps: list[ArchiveGap]
+    bases: list[str]
     reason: str | None = None
     stored_until: str | None = None
     checked_at: str | None = None
@@ -241,3 +243,45 @@ class ArchiveView(Shape):
     open_gap: OpenArchiveGap | None = None
     old_log_goes_at: str | None = None
     old_log_stays: str | None = None
+
+
+class Marked(Shape):
+    """A named point in the log; `timestamp` is the server's clock right behind it."""
+
+    name: str
+    position: str
+    timestamp: str
+
+
+class TableChangeView(Shape):
+    """Rows that a commit touched. `removed`: the table was dropped, emptied or rewritten; `table`
+    is `*` for a whole database, and the number of a file where no name was noted."""
+
+    database: str
+    table: str
+    inserted: int
+    updated: int
+    deleted: int
+    removed: bool
+
+
+class ChangeView(Shape):
+    """A commit. `isWhole`: all rows are counted; else it began before the log that was read.
+    `line` is needed to go there and is left out on the newest line."""
+
+    timestamp: str
+    position: str
+    tables: list[TableChangeView]
+    defines: bool
+    is_whole: bool
+    transaction: str | None = None
+    statement: str | None = None
+    line: str | None = None
+
+
+class Changes(Shape):
+    """What was committed from `startTimestamp` to `endTimestamp`, which lie within the window."""
+
+    start_timestamp: str
+    end_timestamp: str
+    changes: list[ChangeView]

@@ -239,9 +239,20 @@ class AdoptionProblem(Shape):
     problem: str
 
 
-class Adopted(Shape):
-    """The backups that were adopted. `next` is present when there are more."""
+class AdoptedArchive(Shape):
+    """An archived log that was adopted, and the window of it that ends last."""
 
+    project_id: str
+    addon_id: str
+    has_valid_window: bool
+    start_timestamp: str | None = None
+    end_timestamp: str | None = None
+
+
+class Adopted(Shape):
+    """The backups and logs that were adopted. `next` is present when there are more."""
+
+    archives: list[AdoptedArchive]
     backups: list[StoredBackup]
     problems: list[AdoptionProblem]
     next: str | None = None

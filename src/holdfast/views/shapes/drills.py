@@ -22,11 +22,12 @@ class DrillView(Shape):
     """`verdict` is passed, failed or inconclusive; without one the drill came to none. `seconds`
     by name: `fetch`, `load`, `firstQuery` and `restore` are what a restore takes, `checks`,
     `content` and `assertions` what the drill does besides; `predicted` is a restore of the addon's
-    present size. `cause` is request, plan or backup. `reason` is why it ended so, or why
-    it does not begin."""
+    present size. `target_timestamp`: the archive was replayed onto the backup up to it. `cause` is
+    request, plan or backup. `reason` is why it ended so, or why it does not begin."""
 
     id: str
     backup_id: str
+    target_timestamp: str | None = None
     cause: str
     status: str
     reason: str | None = None

@@ -8,13 +8,17 @@ import pytest
 from fixtures.mysql import MySQLServer, StartMySQL, Taken, leftovers, restore, take
 from fixtures.mysql_data import _split, differences, fingerprint
 from fixtures.postgres import Log, a_guard
-from holdfast.contracts.engine import Scope
+from holdfast.contracts.engine import WARNINGS, Scope
 from holdfast.domain.errors import PreflightRefused
 from holdfast.engines.mysql.driver import MySQL
 
 ORDER = "SELECT trigger_name FROM information_schema.triggers ORDER BY action_order"
 GONE = "DEFINER=`webapp`@`10.0.0.5`"
 WIDE = ", ".join(f"c{number} varchar(60)" for number in range(200))
+HARBOUR = (
+    'GEOGCS["h",DATUM["h",SPHEROID["h",6378137,298]],PRIMEM["h",0],UNIT["degree",0.017],'
+    'AXIS["Lat",NORTH],AXIS["Lon",EAST]]'
+)
 
 AWKWARD = f"""
 CREATE DATABASE shop CHARACTER SET latin1 COMMENT 'orders; of the ''web'' shop'
@@ -285,6 +289,12 @@ INSERT INTO hidden (id) VALUES (1)
 CREATE TABLE parent (a int, b int, KEY (a))
 SET SESSION restrict_fk_on_non_standard_key = OFF
 CREATE TABLE child (a int, CONSTRAINT odd FOREIGN KEY (a) REFERENCES parent (a))
+CREATE SPATIAL REFERENCE SYSTEM IF NOT EXISTS 990099 NAME 'of the harbour'
+ ORGANIZATION 'o''x' IDENTIFIED BY 7
+ DEFINITION '{HARBOUR}'
+CREATE TABLE berths (place point SRID 990099)
+CREATE USER two@'%' IDENTIFIED BY 'old'
+ALTER USER two@'%' IDENTIFIED BY 'new' RETAIN CURRENT PASSWORD
 """
 HARSH_MYSQL = {
     "sql_require_primary_key": "ON",
@@ -319,6 +329,9 @@ def test_mysql_takes_what_mysql_once_took(start_mysql: StartMySQL, unstable_mysq
     assert differences(before, fingerprint(target)) == []
     assert not leftovers(target)
     assert target.execute("SELECT * FROM shop.a_top") == [(1,)]
+    assert [w["object"] for w in taken.dump.facts[WARNINGS] if "two passwords" in w["text"]] == [
+        "two@%"
+    ]
 
 
 @pytest.mark.slow

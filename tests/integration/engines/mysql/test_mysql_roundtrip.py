@@ -34,4 +34,6 @@ def test_everything_comes_back_on_another_mysql(
     start_mysql: StartMySQL, unstable_mysql: MySQL
 ) -> None:
     source, target = (start_mysql(role, unstable_mysql) for role in ("source", "target"))
+    for made in (source, target):
+        made.wipe()
     check_round_trip(source, target)

@@ -114,6 +114,16 @@ def test_a_commit_is_not_earlier_than_a_clock_before_it(tmp_path: Path) -> None:
     assert [c.instant for c in log_replay.commits(log)] == [100_000, 105_000, 10**9]
 
 
+def test_a_position_that_was_read_long_after_its_clock_dates_nothing_back(tmp_path: Path) -> None:
+    file = Written()
+    file.commit(1, 100)
+    slow = FILE_SPAN + file.commit(2, 104)
+    file.commit(3, 105)
+    end = FILE_SPAN + len(file.data)
+    log = log_of(tmp_path, file, clocks=((slow, 101_000), (end, 105_500)))
+    assert [c.instant for c in log_replay.commits(log)] == [100_000, 104_000, 105_000]
+
+
 def test_a_position_or_a_transaction_is_a_target(one: tuple[Log, list[int]]) -> None:
     log, ends = one
     for position, inclusive, expected in (

@@ -52,3 +52,10 @@ def test_only_an_lsn_is_a_position() -> None:
     for text in ("1", "1/", "x/1", "1/2/3", "123456789/1"):
         with pytest.raises(ValueError, match="16/B374D848"):
             wal_replay.parse_position(text)
+
+
+def test_a_name_that_is_in_the_log_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wal_replay, "points", lambda *_: [7, 20] if _[-1] == "here" else [])
+    assert stop(point="here") == ONE  # that at 7 lies before the snapshot's end
+    with pytest.raises(RestoreDiffers, match="no point is called 'there' in the log from 0/0 to"):
+        stop(point="there")

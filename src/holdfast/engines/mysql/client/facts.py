@@ -59,6 +59,14 @@ SELECT DISTINCT unique_constraint_schema FROM information_schema.referential_con
  WHERE constraint_schema = %s AND unique_constraint_schema <> constraint_schema
 """
 
+_REFERENCE_SYSTEMS = """
+SELECT srs_id, srs_name, organization, organization_coordsys_id, definition, description
+  FROM information_schema.st_spatial_reference_systems
+ WHERE srs_id IN (SELECT srs_id FROM information_schema.columns
+                   WHERE table_schema = %s AND srs_id IS NOT NULL)
+ ORDER BY srs_id
+"""
+
 
 def server(session: Session) -> Facts:
     values = dict(zip(_SERVER_FIELDS, session.row(_SERVER), strict=True))
@@ -101,11 +109,14 @@ def needs(session: Session, database: Facts, tables: list[Facts]) -> Facts:
     """What a target must offer to hold this database."""
     name = database["name"]
     collations = {str(row[0]) for row in session.rows(_COLLATIONS, [name, name])}
+    fields = ("id", "name", "organization", "code", "definition", "description")
+    systems = [] if MARIADB in session.banner else session.rows(_REFERENCE_SYSTEMS, [name])
     return {
         "engines": sorted(
             {t["engine"] for t in tables if t["engine"] and t["type"] in TABLE_TYPES}
         ),
         "collations": sorted(collations | {str(database["collation"])}),
+        "referenceSystems": [dict(zip(fields, row, strict=True)) for row in systems],
         "references": sorted(str(row[0]) for row in session.rows(_FOREIGN, [name])),
         "sequences": any(t["type"] == SEQUENCE for t in tables),
         "versioned": any(t["type"] == VERSIONED for t in tables),

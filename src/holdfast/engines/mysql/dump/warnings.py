@@ -106,6 +106,11 @@ def of_references(recorded: Sequence[Facts]) -> Warnings:
             )
 
 
+_DUAL_PASSWORDS = (
+    "SELECT user, host FROM mysql.user WHERE user_attributes->'$.additional_password' IS NOT NULL"
+)
+
+
 def of_server(session: Session, server: Facts) -> Warnings:
     """Warnings about objects that belong to no database and are in no dump."""
     for function, library in _rows(session, "SELECT name, dl FROM mysql.func"):
@@ -121,6 +126,13 @@ def of_server(session: Session, server: Facts) -> Warnings:
             remote,
             f"this address of another server ({wrapper}) is not backed up: it may hold a password;"
             " run CREATE SERVER on the target",
+        )
+    for user, host in _rows(session, _DUAL_PASSWORDS):  # none on MariaDB, which knows no such
+        yield warning(
+            None,
+            f"{user}@{host}",
+            "the older of this account's two passwords is not backed up: after a restore only the"
+            " newer one opens it",
         )
     for plugin, count in _rows(session, "SELECT plugin, count(*) FROM mysql.user GROUP BY plugin"):
         if plugin not in _COMMON_PLUGINS:

@@ -58,7 +58,12 @@ class Server:
         if (server.directory / COMPLETE).is_file():
             return
         chosen = tools.server(self._tools_dir, server.version)
-        statements = _first_statements(server, chosen.flavour)
+        adopting = adoption(server, chosen.flavour)
+        statements = (
+            ["FLUSH PRIVILEGES;", *adopting, *_DROP_ROOT]
+            if chosen.flavour == MARIADB
+            else [*adopting, "DROP USER root@localhost;"]
+        )
         try:
             fresh = _create_files(server, chosen, "\n".join(statements))
         except ChildFailed:
@@ -143,12 +148,6 @@ def _create_files(server: LocalServer, chosen: ToolSet, script: str) -> Path:
     require_success(run(command, timeout=_INIT_SECONDS))
     shutil.rmtree(aside)
     return fresh
-
-
-def _first_statements(server: LocalServer, flavour: str) -> list[str]:
-    if flavour == MARIADB:
-        return ["FLUSH PRIVILEGES;", *adoption(server, flavour), *_DROP_ROOT]
-    return [*adoption(server, flavour), "DROP USER root@localhost;"]
 
 
 _DROP_ROOT = (

@@ -105,11 +105,15 @@ def format_of(event: bytes) -> Format:
 def source_of(path: Path) -> str:
     """The identity of a server's file. EvidenceMissing if that is no binary log."""
     with path.open("rb") as file:
-        begin = file.read(len(MAGIC) + HEADER_BYTES)
-        head = header(begin, len(MAGIC))
-        if begin[: len(MAGIC)] != MAGIC or head.kind != Kind.FORMAT or head.size > _FORMAT_BYTES:
-            raise EvidenceMissing(f"{path.name} is no binary log")
-        return format_of(begin[len(MAGIC) :] + file.read(head.size - HEADER_BYTES)).source
+        return source_in(file.read(len(MAGIC) + _FORMAT_BYTES))
+
+
+def source_in(data: bytes) -> str:
+    """As `source_of`, of the first bytes of a file."""
+    head = header(data, len(MAGIC))
+    if data[: len(MAGIC)] != MAGIC or head.kind != Kind.FORMAT or head.size > _FORMAT_BYTES:
+        raise EvidenceMissing("this is no binary log")
+    return format_of(data[len(MAGIC) : len(MAGIC) + head.size]).source
 
 
 def split_name(name: str) -> tuple[str, int]:
@@ -168,16 +172,26 @@ class Transaction:
     statement: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Gtid:
+    """What an event says that begins a transaction. `is_alone`: one statement is all of it."""
+
+    text: str
+    is_alone: bool
+
+
 class LogFile:
     """One file, of which the first `length` bytes are there."""
 
     def __init__(self, path: Path, number: int, length: int) -> None:
         self._path = path
-        self._begin = number * FILE_SPAN
+        self.begin = number * FILE_SPAN
         self._length = length
+        self.checksum_bytes = 0
 
-    def transactions(self, start: int) -> Iterator[Transaction]:
-        """Those that begin at offset `start` or behind it and are there to their end."""
+    def events(self, start: int) -> Iterator[tuple[int, Header, mmap.mmap]]:
+        """Events from offset `start` on, which is where one begins: their own offsets, headers, and
+        the bytes of the file."""
         if self._length <= len(MAGIC):
             return
         with self._path.open("rb") as file:
@@ -186,24 +200,27 @@ class LogFile:
             raise EvidenceMissing(f"{self._path.name} is not the binary log that was stored")
         first = self._event(data, len(MAGIC))
         has_checksums = format_of(data[len(MAGIC) : len(MAGIC) + first.size]).has_checksums
-        tail = _CHECKSUM_BYTES if has_checksums else 0
-        offset, begun, gtid, is_alone = max(start, len(MAGIC)), None, "", False
+        self.checksum_bytes = _CHECKSUM_BYTES if has_checksums else 0
+        offset = max(start, len(MAGIC))
         while offset < self._length:
             head = self._event(data, offset)
+            yield offset, head, data
+            offset += head.size
+
+    def transactions(self, start: int) -> Iterator[Transaction]:
+        """Those that begin at offset `start` or behind it and are there to their end."""
+        begun, gtid = 0, None
+        for offset, head, data in self.events(start):
             end = offset + head.size
             if head.kind == Kind.GTID:
-                if head.size < HEADER_BYTES + _GTID_BODY.size:
-                    raise EvidenceMissing("the binary log holds a GTID that is cut off")
-                body = _GTID_BODY.unpack_from(data, offset + HEADER_BYTES)
-                gtid, is_alone = f"{body[1]}-{head.server}-{body[0]}", bool(body[2] & _STANDALONE)
-                begun = offset
-            elif begun is not None and _ends(data, offset, end - tail, head, is_alone=is_alone):
-                statement = data[offset : end - tail] if is_alone else None
-                yield Transaction(
-                    self._begin + begun, self._begin + end, head.when, gtid, statement
-                )
-                begun = None
-            offset = end
+                begun, gtid = offset, gtid_of(data, offset, head)
+            elif gtid is not None:
+                event_end = end - self.checksum_bytes
+                if ends_transaction(data, offset, event_end, head, is_alone=gtid.is_alone):
+                    statement = data[offset:event_end] if gtid.is_alone else None
+                    start_at, end_at = self.begin + begun, self.begin + end
+                    yield Transaction(start_at, end_at, head.when, gtid.text, statement)
+                    gtid = None
 
     def _event(self, data: mmap.mmap, offset: int) -> Header:
         head = header(data, offset)
@@ -213,7 +230,16 @@ class LogFile:
         return head
 
 
-def _ends(data: mmap.mmap, offset: int, end: int, head: Header, *, is_alone: bool) -> bool:
+def gtid_of(data: mmap.mmap, offset: int, head: Header) -> Gtid:
+    if head.size < HEADER_BYTES + _GTID_BODY.size:
+        raise EvidenceMissing("the binary log holds a GTID that is cut off")
+    number, domain, flags = _GTID_BODY.unpack_from(data, offset + HEADER_BYTES)
+    return Gtid(f"{domain}-{head.server}-{number}", bool(flags & _STANDALONE))
+
+
+def ends_transaction(
+    data: mmap.mmap, offset: int, end: int, head: Header, *, is_alone: bool
+) -> bool:
     """Whether a transaction ends with this event."""
     if head.kind in (Kind.XID, Kind.XA_PREPARE):
         return True

@@ -38,8 +38,8 @@ _SLOW_CLOCK_MS = 1000
 """Commits are dated in whole seconds, a head in ms."""
 
 
-def transactions(log: Log, start: int = 0) -> Iterator[Transaction]:
-    """Every transaction in the log that begins at `start` or later, in order."""
+def files(log: Log, start: int = 0) -> Iterator[tuple[LogFile, int]]:
+    """The files of the log that reach beyond `start`, each with the offset to read it from."""
     for base, leg_start, end in log.legs:
         begin = max(leg_start, start)
         for number in range(begin // FILE_SPAN, -(-end // FILE_SPAN)):
@@ -47,26 +47,48 @@ def transactions(log: Log, start: int = 0) -> Iterator[Transaction]:
             path = log.directory / binlog.file_name(base, first)
             # The last file is there up to the leg's end, others are there to their end.
             length = min(path.stat().st_size, end - first)
-            yield from LogFile(path, number, length).transactions(max(0, begin - first))
+            yield LogFile(path, number, length), max(0, begin - first)
+
+
+def transactions(log: Log, start: int = 0) -> Iterator[Transaction]:
+    """Every transaction in the log that begins at `start` or later, in order."""
+    for file, offset in files(log, start):
+        yield from file.transactions(offset)
+
+
+class Dating:
+    """Dates commits in order, as near as is known.
+
+    The log has seconds, in which the last statement began, and a session may set them. What was
+    acknowledged before a clock lies before its position, so nothing behind that is earlier. What
+    lies before it was there when the next clock was read, so nothing is later than that; its own
+    clock may have been read long before the position, by a server that had much to do.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._clocks = sorted(log.clocks)
+        self._after = self._index = 0
+
+    def instant(self, start: int, when: int) -> int:
+        """Of a commit whose transaction begins at `start`; `when` is what the log says, in s."""
+        clocks = self._clocks
+        while self._index < len(clocks) and clocks[self._index][0] <= start:
+            self._after = max(self._after, clocks[self._index][1])
+            self._index += 1
+        instant = max(when * 1000, self._after)
+        if self._index < len(clocks):
+            later = clocks[min(self._index + 1, len(clocks) - 1)][1]
+            instant = max(self._after, min(instant, later + _SLOW_CLOCK_MS))
+        return instant
 
 
 def commits(log: Log, start: int = 0) -> list[Commit]:
-    """Every commit that ends behind `start`, with its instant as near as is known.
-
-    The log has seconds, in which the last statement began, and a session may set them. What was
-    acknowledged before a clock lies before its position, so nothing behind that is earlier.
-    """
-    clocks = sorted(log.clocks)
-    listed: list[Commit] = []
-    after, index = 0, 0
-    for transaction in transactions(log, start):
-        while index < len(clocks) and clocks[index][0] <= transaction.start:
-            after, index = max(after, clocks[index][1]), index + 1
-        instant = max(transaction.when * 1000, after)
-        if index < len(clocks):
-            instant = max(after, min(instant, clocks[index][1] + _SLOW_CLOCK_MS))
-        listed.append(Commit(transaction.end, instant, transaction.gtid))
-    return listed
+    """Every commit that ends behind `start`, with its instant as near as is known."""
+    dating = Dating(log)
+    return [
+        Commit(one.end, dating.instant(one.start, one.when), one.gtid)
+        for one in transactions(log, start)
+    ]
 
 
 def settle_stop(log: Log, base: Mapping[str, Any], target: Target) -> Stop:

@@ -17,7 +17,7 @@ from holdfast.engines.mysql.dump.inventory import Count, begin_snapshot, count, 
 from holdfast.engines.mysql.dump.script import redirect_view
 from holdfast.engines.mysql.dump.statement_rules import databases_of_trigger
 from holdfast.engines.mysql.dump.stored_code import Code, Refused
-from holdfast.engines.mysql.restore import definers, foreign_keys
+from holdfast.engines.mysql.restore import definers, foreign_keys, reference_systems
 from holdfast.engines.mysql.restore.foreign_keys import ForeignKey
 from holdfast.engines.mysql.restore.ledger import Ledger, Placement, databases, drop_database
 from holdfast.engines.mysql.restore.load import drop_user, loading
@@ -63,6 +63,7 @@ class Staging:
                 f"CREATE DATABASE {quote_name(placement.staged)} CHARACTER SET {placement.charset}"
                 f" COLLATE {placement.collation}"
             )
+        reference_systems.create_missing(admin, recorded_databases(self._dump), self._attempt.say)
         codes = self.load_script(admin, fetch)
         foreign_keys.rehearse(
             admin, referring, self._staged_names, ledger.database, self._attempt.say

@@ -12,10 +12,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.archive import Commit, Log, Replay, Stop, Target
+from psycopg.errors import InsufficientPrivilege
+
+from holdfast.contracts.archive import Commit, Log, Point, Replay, Stop, Target
+from holdfast.contracts.engine import Address
 from holdfast.contracts.snapshots import LOG_POSITION
-from holdfast.domain.errors import EvidenceMissing, RestoreDiffers
+from holdfast.domain.errors import AddonRefused, EvidenceMissing, RestoreDiffers
 from holdfast.engines.postgresql.client import tools
+from holdfast.engines.postgresql.client.address import connect
+from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.physical.following import show_lsn
 from holdfast.engines.postgresql.physical.snapshot import parse_lsn
@@ -25,6 +30,8 @@ _COMMIT = re.compile(
     r"tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), .*desc: (?:COMMIT|COMMIT_PREPARED|PREPARE)\b.*?"
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d+))? UTC"
 )
+_POINT = re.compile(r"lsn: ([0-9A-F]+/[0-9A-F]+), .*?desc: RESTORE_POINT (.*)")
+_MAX_NAME_BYTES = 63
 _LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 _POSITION = re.compile(r"[0-9A-F]+/[0-9A-F]+")
 _FORK = re.compile(r"\s*\d+\s+([0-9A-F]+/[0-9A-F]+)")
@@ -50,22 +57,64 @@ def commits(tools_dir: Path, version: str, log: Log) -> list[Commit]:
 
 
 def _commits_of(chosen: ToolSet, log: Log, line: str, start: int, end: int) -> Iterator[Commit]:
+    for text in _records(chosen, log, line, start, end, "Transaction"):
+        if match := _COMMIT.search(text):
+            yield Commit(parse_lsn(match[2]), instant_of(match[3], match[4]), match[1])
+
+
+def _records(chosen: ToolSet, log: Log, line: str, start: int, end: int, manager: str) -> list[str]:
+    """What `pg_waldump` prints of the records of one resource manager."""
     bounds = ["-s", show_lsn(start), "-e", show_lsn(end), "-t", str(int(line, 16))]
-    argv = [chosen.program("pg_waldump"), "-p", str(log.directory), *bounds, "-r", "Transaction"]
+    argv = [chosen.program("pg_waldump"), "-p", str(log.directory), *bounds, "-r", manager]
     environment = {**chosen.environment, "TZ": "UTC", "LC_ALL": "C"}
     finished = run(Command(argv, env=environment, cwd="/"), timeout=_READ_SECONDS)
     if finished.status:
-        _require_whole(log, line, end, finished.stderr)
-    for text in finished.stdout.decode(errors="replace").splitlines():
-        if match := _COMMIT.search(text):
-            moment = datetime.fromisoformat(match[3]).replace(tzinfo=UTC)
-            micro = int((match[4] or "0").ljust(6, "0")[:6])
-            instant = (moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
-            # Rounded up: a commit is never before the instant that people are shown for it.
-            yield Commit(parse_lsn(match[2]), instant + -(-micro // 1000), match[1])
+        require_whole(log, line, end, finished.stderr)
+    return finished.stdout.decode(errors="replace").splitlines()
 
 
-def _require_whole(log: Log, line: str, end: int, words: str) -> None:
+def points(tools_dir: Path, version: str, log: Log, name: str) -> list[int]:
+    """Where the log has a restore point of that name, each place once."""
+    chosen = tools.server(tools_dir, version)
+    matches = (
+        _POINT.search(text)
+        for line, start, end in log.legs
+        for text in _records(chosen, log, line, start, end, "XLOG")
+    )
+    return sorted({parse_lsn(match[1]) for match in matches if match and match[2] == name})
+
+
+def mark(address: Address, name: str) -> Point:
+    if not name.isprintable() or not 0 < len(name.encode()) <= _MAX_NAME_BYTES:
+        raise ValueError(f"must be 1 to {_MAX_NAME_BYTES} bytes of printable text")
+    with translated(), connect(address) as session:
+        try:
+            row = session.execute(
+                "SELECT pg_create_restore_point(%s) - '0/0'::pg_lsn,"
+                " ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+                [name],
+            ).fetchone()
+        except InsufficientPrivilege as error:
+            raise AddonRefused(
+                "the user may not name points:"
+                f' GRANT EXECUTE ON FUNCTION pg_create_restore_point TO "{address.user}"',
+                reason="rights",
+            ) from error
+    assert row is not None
+    return Point(int(row[0]), int(row[1]))
+
+
+def instant_of(seconds: str, fraction: str | None) -> int:
+    """Ms of a time as `pg_waldump` prints it. Rounded up: a commit is never before the instant that
+    people are shown for it."""
+    moment = datetime.fromisoformat(seconds).replace(tzinfo=UTC)
+    micro = int((fraction or "0").ljust(6, "0")[:6])
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1) + -(
+        -micro // 1000
+    )
+
+
+def require_whole(log: Log, line: str, end: int, words: str) -> None:
     """EvidenceMissing unless all was read up to a record that is not there whole any more."""
     last = words.strip().splitlines()[-1] if words.strip() else "no reason"
     positions = [parse_lsn(text) for text in _POSITION.findall(last)]
@@ -127,9 +176,28 @@ def settle_stop(
         if not named:
             raise RestoreDiffers(f"transaction {target.transaction} did not commit in this log")
         return _stop_at(listed, named[-1].position, inclusive=target.inclusive)
+    if target.point is not None:
+        positions = points(tools_dir, version, log, target.point)
+        point = single_point([p for p in positions if p >= consistent], target.point, log)
+        # Nothing is exactly at a point: with it and without it are the same.
+        return _stop_after(listed, [commit.position < point for commit in listed])
     assert target.instant is not None
     latest = target.instant if target.inclusive else target.instant - 1
     return _stop_after(listed, [commit.instant <= latest for commit in listed])
+
+
+def single_point(positions: Sequence[int], name: str, log: Log) -> int:
+    """RestoreDiffers unless exactly one point has the name."""
+    if not positions:
+        first, last = show_lsn(log.legs[0][1]), show_lsn(log.legs[-1][2])
+        raise RestoreDiffers(f"no point is called {name!r} in the log from {first} to {last}")
+    if len(positions) > 1:
+        shown = ", ".join(show_lsn(position) for position in positions)
+        raise RestoreDiffers(
+            f"{len(positions)} points are called {name!r}: restore to the position of the one that"
+            f" is meant, {shown}"
+        )
+    return positions[0]
 
 
 def _stop_after(listed: Sequence[Commit], is_kept: Sequence[bool]) -> Stop:

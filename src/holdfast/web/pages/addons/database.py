@@ -13,6 +13,7 @@ from holdfast.views.dashboard.timeline import RANGES, Growth, Timeline, growth, 
 from holdfast.web import live
 from holdfast.web.frame import frame_of
 from holdfast.web.pages.addons.addon import Place, place, together
+from holdfast.web.pages.addons.moments import archive_of
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewing
 from holdfast.web.showing import charts, exports
@@ -48,6 +49,7 @@ async def database(request: Request, viewer: Viewing, project: str, addon: str) 
         at.calls.get(at.path("restores"), per_page=5),
     )
     frame = await frame_of(request, viewer)
+    features = await at.features(view["type"])
     choice = query.get("range", "") if query.get("range") in RANGES else _DEFAULT_RANGE
     past = await _history(request, viewer.caller, at, frame.now, choice)
     page = Page(
@@ -78,7 +80,8 @@ async def database(request: Request, viewer: Viewing, project: str, addon: str) 
         "ranges": RANGES,
         "tones": TONES,
         "state_words": WORDS,
-        "features": await at.features(view["type"]),
+        "features": features,
+        **(await archive_of(at, frame.now, is_able=bool(features.get("pitr")))),
     }
     return show(request, "addons/database.html", page, frame, context)
 
