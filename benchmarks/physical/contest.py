@@ -15,8 +15,9 @@ from holdfast.domain.snapshot import page_block
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
+from holdfast.repositories.restic.format.snapshot import Snapshot
 from holdfast.repositories.restic.read.materialise import materialise
-from holdfast.repositories.restic.repository import Snapshot, ensure_repository
+from holdfast.repositories.restic.repository import ensure_repository
 from holdfast.repositories.restic.write.cutting import cutters
 from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.local.driver import LocalStore

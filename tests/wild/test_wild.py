@@ -154,5 +154,5 @@ class Trial:
 def covers(warning: Mapping[str, Any], difference: str) -> bool:
     """Was it said of this object, or of what it belongs to?"""
     name = str(warning["object"]).rpartition(".")[2].strip('"`')
-    place = difference.partition(":")[0]
+    place = difference.partition(": ")[0]
     return name in difference or (warning.get("database") or "/") in place

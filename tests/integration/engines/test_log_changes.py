@@ -80,7 +80,7 @@ def test_postgresql_of_each_major(
         return int(server.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")[0][0])
 
     server.execute("DROP TABLE IF EXISTS wide, plain")
-    # A checkpoint, a late one of an earlier test, too, removes the files before it but for a slot's.
+    # Any checkpoint, a late one of another test, too, removes files before it but for a slot's.
     server.execute("SELECT pg_create_physical_replication_slot('read_here', true)")
     request.addfinalizer(lambda: server.execute("SELECT pg_drop_replication_slot('read_here')"))
     start = position()

@@ -20,9 +20,10 @@ from holdfast.domain.errors import FencedOff
 from holdfast.jobs.core.leftovers import remover
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.format.objects import Objects
+from holdfast.repositories.restic.format.snapshot import Snapshot
 from holdfast.repositories.restic.read.reading import Totals, prove
 from holdfast.repositories.restic.repository import Repository as Open
-from holdfast.repositories.restic.repository import Snapshot, ensure_repository, open_repository
+from holdfast.repositories.restic.repository import ensure_repository, open_repository
 from holdfast.repositories.restic.upkeep.pruning import DoomedPacks, prune
 from holdfast.repositories.restic.write.cutting import FixedCutter
 from holdfast.repositories.restic.write.writing import SnapshotWriter

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 from holdfast.kit.seal import Secret
+from holdfast.repositories.restic.format.snapshot import Snapshot
 from holdfast.repositories.restic.locks import exclusively, shared
-from holdfast.repositories.restic.repository import Snapshot, open_repository
+from holdfast.repositories.restic.repository import open_repository
 from holdfast.repositories.restic.upkeep.pruning import prune
 from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.local.driver import LocalStore

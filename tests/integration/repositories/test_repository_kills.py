@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.kit.seal import Secret
+from holdfast.repositories.restic.format.snapshot import Snapshot
 from holdfast.repositories.restic.locks import exclusively
 from holdfast.repositories.restic.read.materialise import materialise
-from holdfast.repositories.restic.repository import Snapshot, ensure_repository, open_repository
+from holdfast.repositories.restic.repository import ensure_repository, open_repository
 from holdfast.repositories.restic.upkeep.pruning import prune
 from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.local.driver import LocalStore

@@ -10,8 +10,9 @@ from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import StoreUnavailable
 from holdfast.repositories.restic.format import crypto
 from holdfast.repositories.restic.format.objects import Objects
+from holdfast.repositories.restic.format.snapshot import Snapshot
 from holdfast.repositories.restic.read.reading import needs, prove
-from holdfast.repositories.restic.repository import Repository, Snapshot
+from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.upkeep.mending import mend, missing_packs, spoiled_packs
 from holdfast.repositories.restic.write.cutting import FixedCutter
 from holdfast.repositories.restic.write.writing import SnapshotWriter

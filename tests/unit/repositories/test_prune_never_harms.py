@@ -19,7 +19,8 @@ from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.format import crypto
 from holdfast.repositories.restic.format.objects import Objects, seal_document
-from holdfast.repositories.restic.repository import Repository, Snapshot, ensure_repository
+from holdfast.repositories.restic.format.snapshot import Snapshot
+from holdfast.repositories.restic.repository import Repository, ensure_repository
 from holdfast.repositories.restic.upkeep import pruning
 from holdfast.repositories.restic.upkeep.pruning import prune
 from holdfast.repositories.restic.write import packer

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -229,7 +231,32 @@ def test_damage_is_named_and_nothing_wrong_is_written(
 
 def test_a_full_disk_is_not_taken_for_a_whole_file() -> None:
     with Path("/dev/full").open("r+b", buffering=0) as full, pytest.raises(OSError, match="space"):
-        materialising.write_all(full, b"x" * 5000)
+        materialising.write_all(full, [b"x" * 5000])
+
+
+def test_a_part_written_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def takes_a_part(handle: int, blocks: list[bytes]) -> int:
+        return os.write(handle, b"".join(blocks)[:7])
+
+    monkeypatch.setattr(os, "writev", takes_a_part)
+    with (tmp_path / "f").open("wb", buffering=0) as file:
+        assert materialising.write_all(file, [b"12345", b"67890", b"abc"]) == 13
+    assert (tmp_path / "f").read_bytes() == b"1234567890abc"
+
+
+def test_a_batch_is_unpacked_as_its_blobs_are_and_damage_is_named() -> None:
+    plains = [b"a" * 5000, b"as it is", b"", b"b" * 70_000]
+    packed = zstandard.ZstdCompressor().compress
+    blobs = [packed(plain) if len(plain) > 100 else plain for plain in plains]
+    entries = [
+        Entry(bytes([number]) * 32, BlobType.DATA, 0, 0, len(plain) if len(plain) > 100 else 0)
+        for number, plain in enumerate(plains)
+    ]
+
+    assert pack.unpacked_batch(blobs, entries) == plains
+    blobs[3] = blobs[3][:-3]
+    with pytest.raises(SealBroken, match="blob 0303"):
+        pack.unpacked_batch(blobs, entries)
 
 
 @pytest.mark.parametrize("method", ["begin", "write", "commit"])

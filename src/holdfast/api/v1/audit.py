@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from holdfast.api.places import Paging
+from holdfast.api.read_route import ReadRoute
 from holdfast.api.reading import in_turn
 from holdfast.catalog import audit as rows
 from holdfast.catalog.audit import Criteria
@@ -19,7 +20,7 @@ from holdfast.views import audit as views
 from holdfast.views.audit import AuditEntries
 from holdfast.views.shapes.base import Many
 
-router = APIRouter(tags=["audit log"])
+router = APIRouter(tags=["audit log"], route_class=ReadRoute)
 
 Reader = Annotated[Caller, Depends(requires(Permission.AUDIT_READ))]
 _Text = Annotated[str | None, Query(max_length=200)]

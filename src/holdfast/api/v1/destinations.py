@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from holdfast.api.places import Paging, destination_at, own_destination_at, owns
 from holdfast.api.probing import changed_bucket, require_bucket, try_destination
+from holdfast.api.read_route import ReadRoute
 from holdfast.api.reading import in_turn
 from holdfast.catalog import destinations as rows
 from holdfast.catalog.database.page import Page
@@ -31,7 +32,7 @@ from holdfast.views.shapes.backups import (
 )
 from holdfast.views.shapes.base import Empty, Many, One
 
-router = APIRouter(tags=["backup destinations"])
+router = APIRouter(tags=["backup destinations"], route_class=ReadRoute)
 
 DESTINATIONS = "/backup-destinations"
 DESTINATION = "/backup-destinations/{destination_id}"

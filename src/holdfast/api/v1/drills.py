@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from holdfast.api.logging_query import DESCRIBED
 from holdfast.api.places import AddonPath, AtAddon, BackupPath, Paging
+from holdfast.api.read_route import ReadRoute
 from holdfast.api.reading import in_turn
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.api.v1.logs import Query, Viewer, operation_log
@@ -37,7 +38,7 @@ from holdfast.views.shapes.drills import (
 )
 from holdfast.views.shapes.others import LogLine
 
-router = APIRouter(tags=["drills"])
+router = APIRouter(tags=["drills"], route_class=ReadRoute)
 
 DRILL = f"{ADDON}/drills/{{drill_id}}"
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from holdfast.api.places import Paging, project_at
+from holdfast.api.read_route import ReadRoute
 from holdfast.api.reading import in_turn
 from holdfast.catalog import projects as rows
 from holdfast.domain.access import Caller, Permission
@@ -19,7 +20,7 @@ from holdfast.views import projects as views
 from holdfast.views.shapes.base import Empty, Many, One
 from holdfast.views.shapes.projects import ProjectList, ProjectResult, ProjectView
 
-router = APIRouter(tags=["projects"])
+router = APIRouter(tags=["projects"], route_class=ReadRoute)
 
 Reader = Annotated[Caller, Depends(requires(Permission.PROJECT_READ))]
 Creator = Annotated[Caller, Depends(requires(Permission.PROJECT_CREATE))]

@@ -8,6 +8,7 @@ from pydantic import WithJsonSchema
 from starlette.responses import Response
 
 from holdfast.api.places import AddonPath, AtAddon, Paging
+from holdfast.api.read_route import ReadRoute
 from holdfast.api.reading import in_turn
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.catalog.database.session import ReadSession
@@ -35,7 +36,7 @@ from holdfast.views.shapes.schedules import (
     UpcomingList,
 )
 
-router = APIRouter(tags=["backup schedules"])
+router = APIRouter(tags=["backup schedules"], route_class=ReadRoute)
 
 SCHEDULES = f"{ADDON}/backup-schedules"
 SCHEDULE = f"{SCHEDULES}/{{schedule_id}}"

@@ -27,9 +27,9 @@ from holdfast.jobs.dumps.proof import require
 from holdfast.jobs.snapshots import proof
 from holdfast.jobs.snapshots.index_repair import make_sound
 from holdfast.kit.clock import rfc3339
+from holdfast.repositories.restic.format.snapshot import Snapshot
 from holdfast.repositories.restic.locks import drop_dead_locks, shared
 from holdfast.repositories.restic.read.reading import Totals
-from holdfast.repositories.restic.repository import Snapshot
 from holdfast.repositories.restic.write.cutting import Cutter, cutters
 from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.usecases import backup_warnings

@@ -16,8 +16,9 @@ from holdfast.catalog.work import chores, operations
 from holdfast.domain.errors import FencedOff, ObjectMissing, SealBroken
 from holdfast.domain.snapshot import snapshot_key
 from holdfast.jobs.core.job import Job
+from holdfast.repositories.restic.format.snapshot import Snapshot
 from holdfast.repositories.restic.read.reading import prove
-from holdfast.repositories.restic.repository import Repository, Snapshot
+from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases.snapshots.snapshot_repositories import snapshot_id
 
 log = logging.getLogger(__name__)

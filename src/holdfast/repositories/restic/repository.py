@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from holdfast.contracts.store import ObjectStore
@@ -26,6 +26,7 @@ from holdfast.repositories.restic.format.objects import (
     seal_document,
 )
 from holdfast.repositories.restic.format.pack import BlobType, Entry
+from holdfast.repositories.restic.format.snapshot import Snapshot
 from holdfast.repositories.restic.format.tree import Node
 from holdfast.repositories.restic.read_ahead import ReadAhead
 
@@ -33,41 +34,6 @@ VERSION = 2
 
 _POLYNOMIAL = "3da3358b4dc173"
 """Irreducible, as restic demands. It would cut only files that `restic` itself adds."""
-
-_FOREIGN = ("uid", "gid", "excludes", "program_version", "summary")
-"""Fields that `restic` writes in a snapshot object and a copy keeps."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """`time` in ns since 1970. `id` is the sha256 of the stored object, empty before it is."""
-
-    time: int
-    tree: str
-    host: str
-    paths: Sequence[str]
-    tags: Sequence[str]
-    id: str = ""
-    original: str = ""
-    extra: Document = field(default_factory=dict[str, object])
-
-    def as_copy(self) -> "Snapshot":
-        """Returns the snapshot object for another repository, with the id of the original."""
-        return replace(self, id="", original=self.original or self.id)
-
-    def document(self) -> Document:
-        document = {key: self.extra[key] for key in _FOREIGN if key in self.extra}
-        document |= {
-            "time": go_json.instant(self.time),
-            "tree": self.tree,
-            "paths": list(self.paths),
-            "hostname": self.host,
-            "username": self.extra.get("username", "holdfast"),
-            "tags": list(self.tags),
-        }
-        if self.original:
-            document["original"] = self.original
-        return document
 
 
 @dataclass(frozen=True)
@@ -184,17 +150,7 @@ class Repository:
         return sorted(readable, key=lambda snapshot: snapshot.time), broken
 
     def snapshot(self, name: str) -> Snapshot:
-        document = self.document("snapshots", name)
-        return Snapshot(
-            time=go_json.parse_instant(document["time"]),
-            tree=document["tree"],
-            host=document.get("hostname", ""),
-            paths=document.get("paths") or (),
-            tags=document.get("tags") or (),
-            id=name,
-            original=document.get("original", ""),
-            extra=document,
-        )
+        return Snapshot.parse(self.document("snapshots", name), name)
 
     def keep(self, snapshot: Snapshot) -> str:
         """Stores the object of a snapshot, whose blobs must all be stored; returns its id."""
@@ -249,9 +205,18 @@ class Repository:
         data = self.key.open(sealed)
         if location.entry.plain:
             data = packs.unpacked(data, location.entry)
-        if hashlib.sha256(data).digest() != location.entry.id:
-            raise SealBroken(f"blob {location.entry.id.hex()} is not what was written")
+        _verify(data, location.entry)
         return data
+
+    def plain_batch(
+        self, parts: Sequence[tuple[BlobLocation, memoryview]]
+    ) -> list[bytes | memoryview]:
+        """Returns the plain bytes of many sealed blobs, as `plain` does of one. Thread-safe."""
+        entries = [location.entry for location, _ in parts]
+        plains = packs.unpacked_batch([self.key.open(sealed) for _, sealed in parts], entries)
+        for data, entry in zip(plains, entries, strict=True):
+            _verify(data, entry)
+        return plains
 
     def nodes(self, subtree: str) -> list[Node]:
         return tree.parse(json.loads(self.read(subtree, BlobType.TREE)))
@@ -263,6 +228,11 @@ class Repository:
             yield path, node
             if node.is_directory:
                 yield from self.walk(node.subtree, path)
+
+
+def _verify(data: bytes | memoryview, entry: Entry) -> None:
+    if hashlib.sha256(data).digest() != entry.id:
+        raise SealBroken(f"blob {entry.id.hex()} is not what was written")
 
 
 def ensure_repository(

@@ -30,8 +30,9 @@ from holdfast.domain.snapshot import repository_of, snapshot_key
 from holdfast.kit.seal import Secret
 from holdfast.kit.sign import Stamp
 from holdfast.pipeline.digest import Digest
+from holdfast.repositories.restic.format.snapshot import Snapshot
 from holdfast.repositories.restic.read.reading import blobs, prove
-from holdfast.repositories.restic.repository import Repository, Snapshot, open_repository
+from holdfast.repositories.restic.repository import Repository, open_repository
 from holdfast.repositories.restic.upkeep.mending import missing_packs
 from holdfast.usecases import backup_warnings
 from holdfast.usecases.snapshots.snapshot_sources import lacking

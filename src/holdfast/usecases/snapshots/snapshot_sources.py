@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from holdfast.catalog.schema import Copy
 from holdfast.domain.errors import ObjectMissing, SealBroken, StoreRefused, StoreUnavailable
+from holdfast.repositories.restic.format.snapshot import Snapshot
 from holdfast.repositories.restic.read.reading import Totals, needs, prove
-from holdfast.repositories.restic.repository import Repository, Snapshot
+from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.upkeep.mending import missing_packs
 from holdfast.usecases.snapshots.snapshot_repositories import snapshot_id
 

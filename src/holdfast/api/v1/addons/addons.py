@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from holdfast.api.places import AddonPath, AtAddon, Paging, project_at
 from holdfast.api.probing import found_for, moved_to, require_archivable, require_server
+from holdfast.api.read_route import ReadRoute
 from holdfast.api.reading import in_turn
 from holdfast.catalog import addons as rows
 from holdfast.contracts.files import Samplable
@@ -24,7 +25,7 @@ from holdfast.views import addons as views
 from holdfast.views.shapes.addons import AddonList, AddonProbeView, AddonView, SampleView
 from holdfast.views.shapes.base import Empty, Many, One
 
-router = APIRouter(tags=["addons"])
+router = APIRouter(tags=["addons"], route_class=ReadRoute)
 
 Reader = Annotated[Caller, Depends(requires(Permission.ADDON_READ))]
 Creator = Annotated[Caller, Depends(requires(Permission.ADDON_CREATE))]

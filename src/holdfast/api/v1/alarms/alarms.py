@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from holdfast.api.places import Paging, project_at
+from holdfast.api.read_route import ReadRoute
 from holdfast.api.reading import in_turn
 from holdfast.catalog.alarms import alarms as rows
 from holdfast.catalog.database.session import ReadSession
@@ -24,7 +25,7 @@ from holdfast.views.alarms import alarms as views
 from holdfast.views.shapes.alarms import AlarmList, AlarmView
 from holdfast.views.shapes.base import Many, One
 
-router = APIRouter(tags=["alarms"])
+router = APIRouter(tags=["alarms"], route_class=ReadRoute)
 
 Reader = Annotated[Caller, Depends(requires(Permission.ADDON_READ))]
 Updater = Annotated[Caller, Depends(requires(Permission.ADDON_UPDATE))]

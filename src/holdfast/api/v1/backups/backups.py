@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from holdfast.api.places import AtAddon, AtBackup, BackupPath, Paging
+from holdfast.api.read_route import ReadRoute
 from holdfast.api.reading import in_turn
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.catalog import backups as rows
@@ -26,7 +27,7 @@ from holdfast.views import evidence
 from holdfast.views.shapes.backups import BackupList, BackupView, EvidenceView
 from holdfast.views.shapes.base import Empty, Many, One
 
-router = APIRouter(tags=["backups"])
+router = APIRouter(tags=["backups"], route_class=ReadRoute)
 
 Force = Annotated[bool, Query(description="extension: even the addon's last good backup")]
 

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from holdfast.api.places import AtAddon, From, Paging
+from holdfast.api.read_route import ReadRoute
 from holdfast.api.reading import in_turn
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.api.v1.backups.backups import BACKUP
@@ -19,7 +20,7 @@ from holdfast.views import restores as views
 from holdfast.views.shapes.backups import RestoreList, RestoreStarted
 from holdfast.views.shapes.base import Empty, Many, One
 
-router = APIRouter(tags=["restores"])
+router = APIRouter(tags=["restores"], route_class=ReadRoute)
 
 
 @router.post(f"{BACKUP}/restore", response_model=One[RestoreStarted])

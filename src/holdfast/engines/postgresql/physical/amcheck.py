@@ -1,6 +1,6 @@
 """Lets PostgreSQL's own checker read every table and index of a database.
 
-The extension is made in a transaction that is rolled back, so the database stays as it was.
+Its functions are made in a transaction that is rolled back, so the database stays as it was.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,16 @@ SELECT c.oid, c.oid::regclass::text FROM pg_class c JOIN pg_index i ON i.indexre
  ORDER BY c.oid
 """
 
+_FUNCTIONS = """
+CREATE FUNCTION pg_temp.verify_heapam(
+    relation regclass, on_error_stop boolean DEFAULT false, check_toast boolean DEFAULT false,
+    skip text DEFAULT 'none', startblock bigint DEFAULT NULL, endblock bigint DEFAULT NULL,
+    OUT blkno bigint, OUT offnum integer, OUT attnum integer, OUT msg text
+) RETURNS SETOF record AS '$libdir/amcheck', 'verify_heapam' LANGUAGE c;
+CREATE FUNCTION pg_temp.bt_index_check(index regclass, heapallindexed boolean DEFAULT false)
+RETURNS void AS '$libdir/amcheck', 'bt_index_check' LANGUAGE c STRICT;
+"""
+
 
 def verify(session: Session, guard: Guard) -> Mapping[str, object]:
     """Counts what was checked. EvidenceMissing names the first table or index that is damaged."""
@@ -34,20 +44,21 @@ def verify(session: Session, guard: Guard) -> Mapping[str, object]:
     if available is None:
         return {"amcheck": "not installed on this machine"}
     with session.transaction(force_rollback=True):
-        install(session)
-        tables = _check_each(session, guard, _TABLES, "SELECT msg FROM verify_heapam({}) LIMIT 1")
-        indexes = _check_each(session, guard, _INDEXES, "SELECT bt_index_check({})::text")
+        make_functions(session)
+        check_table = "SELECT msg FROM pg_temp.verify_heapam({}) LIMIT 1"
+        tables = _check_each(session, guard, _TABLES, check_table)
+        indexes = _check_each(session, guard, _INDEXES, "SELECT pg_temp.bt_index_check({})::text")
     return {"tables": tables, "indexes": indexes}
 
 
-def install(session: Session) -> None:
-    """Makes the extension anew, in a schema where nothing but the server's own functions is.
+def make_functions(session: Session) -> None:
+    """Makes amcheck's functions in the schema of this session, for a transaction rolled back.
 
-    Beside one that the owner has in a schema of theirs, a function of theirs might be called by the
-    same name. For a transaction that is rolled back.
+    So an extension, or functions of those names, that the owner has are never called, and several
+    sessions check at a time: the extension itself could be made by one only. Declared as in
+    amcheck 1.3, PostgreSQL's 14; later majors take these calls, too.
     """
-    session.execute("DROP EXTENSION IF EXISTS amcheck CASCADE")
-    session.execute("CREATE EXTENSION amcheck SCHEMA pg_catalog")
+    session.execute(_FUNCTIONS)
 
 
 def _check_each(session: Session, guard: Guard, listing: str, check: str) -> int:

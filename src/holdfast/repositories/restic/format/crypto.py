@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from holdfast.domain.errors import SealBroken
@@ -50,14 +50,15 @@ class Key:
             Poly1305.verify_tag(self._once(iv), body, mac)
         except InvalidSignature as error:
             raise SealBroken("an object of the repository is not what was written") from error
-        worker = Cipher(algorithms.AES(self.encrypt), modes.CTR(iv)).decryptor()
-        return worker.update(body) + worker.finalize()
+        # Each thread keeps its ciphers: making one takes longer than a small blob's decryption.
+        if not hasattr(self._own, "decryptor"):
+            self._own.decryptor = Cipher(algorithms.AES(self.encrypt), modes.CTR(iv)).decryptor()
+        decryptor: CipherContext = self._own.decryptor
+        decryptor.reset_nonce(iv)
+        return decryptor.update(body)
 
     def _once(self, iv: bytes) -> bytes:
-        """Returns the one-time key of Poly1305.
-
-        Each thread keeps its cipher: making one takes longer than all of its work.
-        """
+        """Returns the one-time key of Poly1305."""
         if not hasattr(self._own, "aes"):
             cipher = Cipher(algorithms.AES(self.mac_k), modes.ECB())  # noqa: S305 - one block, as Poly1305-AES is defined
             self._own.aes = cipher.encryptor()

@@ -6,7 +6,8 @@
 
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -46,17 +47,44 @@ _own = threading.local()
 
 
 def unpacked(data: bytes, entry: Entry) -> bytes:
-    """Returns a compressed blob's plain bytes. Raises SealBroken for damaged ones.
-
-    Each thread keeps its decompressor: making one takes longer than a small blob.
-    """
-    if not hasattr(_own, "expand"):
-        _own.expand = zstandard.ZstdDecompressor()
-    expand: zstandard.ZstdDecompressor = _own.expand
+    """Returns a compressed blob's plain bytes. Raises SealBroken for damaged ones."""
     try:
-        return expand.decompress(data, max_output_size=entry.plain)
+        return _decompressor().decompress(data, max_output_size=entry.plain)
     except zstandard.ZstdError as error:
         raise SealBroken(f"blob {entry.id.hex()} is not what was written") from error
+
+
+def unpacked_batch(blobs: Sequence[bytes], entries: Sequence[Entry]) -> list[bytes | memoryview]:
+    """Returns the plain bytes of opened blobs. Raises SealBroken for damaged ones.
+
+    All are decompressed in one call: threads that ask for the interpreter's lock once for each
+    small blob spend more processor time on waking each other than on the blobs.
+    """
+    plains = list[bytes | memoryview](blobs)
+    rows = [row for row, entry in enumerate(entries) if entry.plain]
+    if not rows:
+        return plains
+    sizes = array("Q", (entries[row].plain for row in rows))
+    try:
+        segments = _decompressor().multi_decompress_to_buffer(
+            [blobs[row] for row in rows], decompressed_sizes=sizes.tobytes()
+        )
+    except zstandard.ZstdError:
+        # The error says no blob's id.
+        return [
+            unpacked(blob, entry) if entry.plain else blob
+            for blob, entry in zip(blobs, entries, strict=True)
+        ]
+    for number, row in enumerate(rows):
+        plains[row] = memoryview(segments[number])  # pyright: ignore[reportArgumentType] - a buffer, which its stub does not say
+    return plains
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    """Each thread keeps its own: making one takes longer than a small blob."""
+    if not hasattr(_own, "decompressor"):
+        _own.decompressor = zstandard.ZstdDecompressor()
+    return _own.decompressor
 
 
 def header(entries: list[Entry], key: Key) -> bytes:

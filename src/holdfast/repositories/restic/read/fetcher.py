@@ -1,8 +1,9 @@
 """Fetches, decrypts and verifies blocks ahead of their writer, in order.
 
-Several threads ask the store, so that the line stays full although each answer takes 50 ms;
-sha256, zstd and the ciphers release the interpreter's lock, so the cores share the rest. Blocks go
-in batches, and only so many are under way: memory is bounded however slow the writer is.
+Several threads ask a far store, so that the line stays full although each answer takes 50 ms; what
+is near is read by the threads that open it. sha256 and zstd release the interpreter's lock, so the
+cores share the rest. Blocks go in batches, and only so many are under way: memory is bounded
+however slow the writer is.
 """
 
 import os
@@ -31,16 +32,22 @@ _OPEN_THREADS = min(4, os.cpu_count() or 1)
 Part = Callable[[str, int, int], bytes]
 """Returns the stored bytes of a pack from start to end; called by several threads."""
 
-Plain = Callable[[BlobLocation, memoryview], bytes]
-"""Returns a sealed blob's plain bytes, verified by its id; called by several threads."""
+Sealed = list[tuple[BlobLocation, memoryview]]
+
+Plain = Callable[[Sealed], list[bytes | memoryview]]
+"""Returns the plain bytes of sealed blobs, verified by their ids; called by several threads."""
 
 
 class BlobFetcher:
-    """A pipeline for one reader. An error of a thread is raised where its results are taken."""
+    """A pipeline for one reader. An error of a thread is raised where its results are taken.
 
-    def __init__(self, part: Part, plain: Plain) -> None:
+    `is_near`: a part is read without waiting for a network.
+    """
+
+    def __init__(self, part: Part, plain: Plain, *, is_near: bool) -> None:
         self._part = part
         self._plain = plain
+        self._is_near = is_near
         self._fetch_pool = ThreadPoolExecutor(FETCH_THREADS, "fetching")
         self._open_pool = ThreadPoolExecutor(_OPEN_THREADS, "opening")
 
@@ -56,30 +63,33 @@ class BlobFetcher:
         for pool in (self._fetch_pool, self._open_pool):
             pool.shutdown(cancel_futures=True)
 
-    def blocks(self, locations: Iterable[BlobLocation]) -> Iterator[list[bytes]]:
+    def blocks(self, locations: Iterable[BlobLocation]) -> Iterator[list[bytes | memoryview]]:
         """Yields the plain bytes of these blobs in order, a batch at a time.
 
         Raises SealBroken when one is not what was written, and the errors of the store.
         """
-        under_way: deque[Future[list[bytes]]] = deque()
+        under_way: deque[Future[list[bytes | memoryview]]] = deque()
         for batch in _batches(locations):
-            fetched = [self._fetch_pool.submit(self._fetch, run) for run in runs(batch, _GAP_BYTES)]
-            under_way.append(self._open_pool.submit(self._open, fetched))
+            wanted = list(runs(batch, _GAP_BYTES))
+            if self._is_near:
+                under_way.append(self._open_pool.submit(self._read, wanted))
+            else:
+                fetched = [self._fetch_pool.submit(self._fetch, run) for run in wanted]
+                under_way.append(self._open_pool.submit(self._open, fetched))
             if len(under_way) >= MAX_BATCHES:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
 
-    def _fetch(self, run: Sequence[BlobLocation]) -> list[tuple[BlobLocation, memoryview]]:
+    def _fetch(self, run: Sequence[BlobLocation]) -> Sealed:
         pack, start, end = extent(run)
         return sliced(run, memoryview(self._part(pack, start, end)))
 
-    def _open(
-        self, fetched: Sequence[Future[list[tuple[BlobLocation, memoryview]]]]
-    ) -> list[bytes]:
-        return [
-            self._plain(location, sealed) for run in fetched for location, sealed in run.result()
-        ]
+    def _read(self, wanted: Sequence[Sequence[BlobLocation]]) -> list[bytes | memoryview]:
+        return self._plain([blob for run in wanted for blob in self._fetch(run)])
+
+    def _open(self, fetched: Sequence[Future[Sealed]]) -> list[bytes | memoryview]:
+        return self._plain([blob for run in fetched for blob in run.result()])
 
 
 def _batches(locations: Iterable[BlobLocation]) -> Iterator[list[BlobLocation]]:

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from io import FileIO
 from pathlib import Path
@@ -18,6 +18,8 @@ from holdfast.repositories.restic.read.syncer import FileSyncer
 from holdfast.repositories.restic.repository import Repository
 
 Moved = Callable[[int], None]
+
+_MAX_BLOCKS = os.sysconf("SC_IOV_MAX")
 
 
 def materialise(repository: Repository, tree: str, target: Path, moved: Moved) -> Totals:
@@ -37,10 +39,10 @@ def materialise(repository: Repository, tree: str, target: Path, moved: Moved) -
             for blob in node.content:
                 yield repository.locate(bytes.fromhex(blob), BlobType.DATA)
 
-    with writer, BlobFetcher(part, repository.plain) as fetcher:
+    is_near = repository.objects.store.near
+    with writer, BlobFetcher(part, repository.plain_batch, is_near=is_near) as fetcher:
         for batch in fetcher.blocks(locations()):
-            for block in batch:
-                writer.write(block)
+            writer.write(batch)
         return writer.finish()
 
 
@@ -77,14 +79,18 @@ class _Writer:
     def expect(self, path: bytes, node: Node) -> None:
         self._expected.append((path, node))
 
-    def write(self, block: bytes) -> None:
-        while self._blocks_left == 0:
-            self._next()
-        if self._file is None:
-            raise SealBroken("a block belongs to no file")
-        write_all(self._file, block)
-        self._moved(len(block))
-        self._blocks_left -= 1
+    def write(self, blocks: Sequence[bytes | memoryview]) -> None:
+        """Writes blocks that follow those before, each file's share of them in one call."""
+        start = 0
+        while start < len(blocks):
+            while self._blocks_left == 0:
+                self._next()
+            if self._file is None:
+                raise SealBroken("a block belongs to no file")
+            share = blocks[start : start + min(self._blocks_left, _MAX_BLOCKS)]
+            self._moved(write_all(self._file, share))
+            self._blocks_left -= len(share)
+            start += len(share)
 
     def finish(self) -> Totals:
         """Makes nodes without blocks, then sets times and modes of directories, innermost first."""
@@ -129,11 +135,18 @@ class _Writer:
         self._files, self._bytes = self._files + 1, self._bytes + node.size
 
 
-def write_all(file: FileIO, data: bytes) -> None:
-    """Writes all of it, or raises OSError: an unbuffered file may take a part on a full disk."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
+def write_all(file: FileIO, blocks: Sequence[bytes | memoryview]) -> int:
+    """Writes `_MAX_BLOCKS` at most and returns their bytes, or raises OSError.
+
+    An unbuffered file may take a part on a full disk.
+    """
+    size = sum(map(len, blocks))
+    written = os.writev(file.fileno(), blocks)
+    if written < size:
+        remainder = memoryview(b"".join(blocks))[written:]
+        while remainder:
+            remainder = remainder[file.write(remainder) :]
+    return size
 
 
 def _attributes(path: Path, node: Node) -> None:
