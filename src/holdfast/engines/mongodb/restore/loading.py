@@ -43,8 +43,9 @@ class Loader:
 
     Leaving the block sends the rest. RestoreDiffers when the server refuses a document.
     `ordered`: documents keep their order, as those of capped collections have to. `name`: what
-    errors call the collection. `repeats`: a document with an `_id` that is loaded replaces the one
-    before it, and is counted there under `collection`; without it the server refuses it.
+    errors call the collection. `repeats`, of an unordered one: a document with an `_id` that is
+    loaded replaces the one before it, and is counted there under `collection`; without it the
+    server refuses it.
     """
 
     def __init__(

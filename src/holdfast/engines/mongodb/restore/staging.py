@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
+import bson
+
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Member, Skipped
 from holdfast.domain.errors import EvidenceMissing, RestoreDiffers
 from holdfast.domain.units import show_bytes
@@ -108,8 +110,8 @@ class Staging:
         repeats = self._repeats[placement.beside]
         if repeats:
             self._attempt.say(
-                f"{placement.database}.{placement.name}: {repeats} documents are in the dump twice,"
-                " as they were removed and written again while it was made: the later ones stay"
+                f"{placement.database}.{placement.name}: documents that are more than once in the"
+                f" dump, as they were written again meanwhile: {repeats}; the last one stays"
             )
         return count(connection, (placement.database, placement.beside)) + repeats
 
@@ -169,16 +171,19 @@ class Staging:
     def loader_of(self, connection: Connection, placement: Placement) -> Loader:
         """A loader of the collection beside; capped ones keep their order.
 
-        What was not read at one instant may hold a document twice.
+        What was not read at one instant may hold a document twice; a capped one, which gives
+        nothing up but by age, may not.
         """
         is_plain = placement.definition.type == COLLECTION
+        is_capped = is_plain and bool(placement.definition.options.get("capped"))
+        may_repeat = not is_capped and not self._dump.facts.get("instant")
         return Loader(
             connection,
             placement.database,
             placement.beside,
-            ordered=is_plain and bool(placement.definition.options.get("capped")),
+            ordered=is_capped,
             name=placement.name,
-            repeats=None if self._dump.facts.get("instant") else self._repeats,
+            repeats=self._repeats if may_repeat else None,
         )
 
     def create_beside(
@@ -247,13 +252,16 @@ class Staging:
             name = str(spec["name"])
             modern = replace(definition, indexes=[metadata.modernised(indexes[name])])
             specs = metadata.index_specs(modern, harmless_expiry(connection))
-            if specs == [spec] or create_indexes(connection, definition.database, target, specs):
+            # Compared as bytes: to Python, true is 1.
+            is_same = bson.encode(spec) == bson.encode(specs[0])
+            if is_same or create_indexes(connection, definition.database, target, specs):
                 remaining.append((spec, reason))
                 continue
             indexes[name] = modern.indexes[0]
+            refusal = reason.replace(target, definition.name)
             self._attempt.say(
                 f"index {name} of {definition.database}.{definition.name} is made in the form of"
-                f" today, as servers no longer take its old one: {reason.replace(target, definition.name)}"
+                f" today: servers no longer take its old one: {refusal}"
             )
         return replace(definition, indexes=list(indexes.values())), remaining
 
