@@ -315,6 +315,7 @@ export interface ChangeView {
   isWhole: boolean;
   transaction?: string;
   statement?: string;
+  name?: string;
   line?: string;
 }
 export interface Changes {

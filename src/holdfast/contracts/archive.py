@@ -189,13 +189,15 @@ class TableChange:
 class Change:
     """What a commit did. `defines`: it created, altered or dropped something; `statement` is the
     beginning of such a statement where the log has it. `is_whole`: all of the transaction was read;
-    else it began before, and its rows are more than these."""
+    else it began before, and its rows are more than these. With a `point` it is no commit but the
+    named point of that name, and has no transaction."""
 
     commit: Commit
     tables: Sequence[TableChange]
     defines: bool = False
     statement: str = ""
     is_whole: bool = True
+    point: str = ""
 
 
 @dataclass(frozen=True)
@@ -283,8 +285,8 @@ class Readable(Protocol):
     """A server whose archived log tells what was committed, on this machine."""
 
     def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:
-        """What every commit in the log did, in order of position; those that touched nothing are
-        left out. The log may begin and end anywhere."""
+        """What every commit in the log did, in order of position, with the named points between
+        them; commits that touched nothing are left out. The log may begin and end anywhere."""
         ...
 
     def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:

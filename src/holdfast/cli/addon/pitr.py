@@ -127,8 +127,10 @@ def mark(
 
 
 def words_of(change: Change) -> dict[str, str]:
-    """Words what a commit did."""
+    """Words what a commit did, or the name of a point."""
     parts = [change.statement] if change.statement else []
+    if change.name:
+        parts.append(f"the point {change.name!r}")
     for table in change.tables:
         counts = {"+": table.inserted, "~": table.updated, "-": table.deleted}
         words = [f"{sign}{count}" for sign, count in counts.items() if count]

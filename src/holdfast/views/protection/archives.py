@@ -92,6 +92,7 @@ def changes(
             tables=[TableChangeView(**asdict(table)) for table in change.tables],
             defines=change.defines,
             statement=change.statement or None,
+            name=change.point or None,
             is_whole=change.is_whole,
             line=line,
         )

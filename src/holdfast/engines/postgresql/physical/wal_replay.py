@@ -22,7 +22,7 @@ from holdfast.engines.postgresql.client import tools
 from holdfast.engines.postgresql.client.address import connect
 from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.client.tools import ToolSet
-from holdfast.engines.postgresql.physical.following import show_lsn
+from holdfast.engines.postgresql.physical.following import EPOCH_MS, show_lsn
 from holdfast.engines.postgresql.physical.snapshot import parse_lsn
 from holdfast.kit.processes.process import Command, run
 
@@ -39,8 +39,10 @@ _NOT_REACHED = "recovery ended before configured recovery target was reached"
 _REDONE = re.compile(r"redo done at ([0-9A-F]+/[0-9A-F]+)")
 _LAST_COMMIT = re.compile(r"last completed transaction was at log time (.+)")
 _READ_SECONDS = 24 * 3600
-_PAGE_BYTES, _HEADER_BYTES = 8192, 40
+_PAGE_BYTES, _HEADER_BYTES, _SHORT_HEADER_BYTES = 8192, 40, 24
 _SMALLEST_RECORD_BYTES = 24
+_POINT_CLOCK = struct.Struct("<26xq")
+"""Of a restore point: the record's header, then in µs since 2000 when it was made."""
 
 
 def commits(tools_dir: Path, version: str, log: Log) -> list[Commit]:
@@ -129,6 +131,18 @@ def require_whole(log: Log, line: str, end: int, words: str) -> None:
     is_cut = size >= _SMALLEST_RECORD_BYTES and size + room > len(tail)
     if tail.strip(b"\0") and not is_cut:
         raise EvidenceMissing(f"the archived WAL is damaged at {show_lsn(reached)}: {last}")
+
+
+def instant_of_point(log: Log, line: str, position: int) -> int:
+    """When the restore point at `position` was made, in ms; `pg_waldump` does not print that."""
+    data = b""
+    while (missing := _POINT_CLOCK.size - len(data)) > 0:
+        page_end = position - position % _PAGE_BYTES + _PAGE_BYTES
+        data += read_log(log, line, position, min(page_end, position + missing))
+        is_first = page_end % log.segment == 0
+        position = page_end + (_HEADER_BYTES if is_first else _SHORT_HEADER_BYTES)
+    (micro,) = _POINT_CLOCK.unpack(data)
+    return EPOCH_MS - (-micro // 1000)
 
 
 def read_log(log: Log, line: str, start: int, end: int) -> bytes:
