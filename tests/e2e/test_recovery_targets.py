@@ -196,6 +196,9 @@ def test_a_lost_catalogue_is_no_lost_log(managing: Archiving) -> None:
     managing.sql("DELETE FROM survivors")
     managing.await_window()
     managing.sql("CREATE TABLE later AS SELECT 1 n")
+    for _ in range(10):  # pieces without a commit, as of an idle server
+        managing.await_window()
+        managing.sql("SELECT pg_logical_emit_message(false, 'idle', 'x')")
     managing.await_window()
     _, _, project, _, addon = managing.addon.split("/")
     with installation_home() as home:

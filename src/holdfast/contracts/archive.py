@@ -289,6 +289,11 @@ class Readable(Protocol):
         them; commits that touched nothing are left out. The log may begin and end anywhere."""
         ...
 
+    def last_commit(self, version: str, log: Log, guard: Guard) -> Commit | None:
+        """The last in the log, also one that touched nothing. The log may begin and end
+        anywhere."""
+        ...
+
     def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:
         """As `Following.ancestry`, from a stored history file."""
         ...

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.archive import Change, FileNames, Following, Log, Stop, Target
+from holdfast.contracts.archive import Change, Commit, FileNames, Following, Log, Stop, Target
 from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
@@ -166,6 +166,10 @@ class MySQL(Server):
 
     def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:  # noqa: ARG002 - any version is alike, and the log has names
         return log_changes.changes(log, guard)
+
+    def last_commit(self, version: str, log: Log, guard: Guard) -> Commit | None:  # noqa: ARG002 - any version is alike
+        guard.check()
+        return next(reversed(log_replay.commits(log)), None)
 
     def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:  # noqa: ARG002 - it has no forks
         return []

@@ -5,7 +5,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.archive import Change, FileNames, Following, Log, Point, Stop, Target
+from holdfast.contracts.archive import (
+    Change,
+    Commit,
+    FileNames,
+    Following,
+    Log,
+    Point,
+    Stop,
+    Target,
+)
 from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
@@ -178,6 +187,10 @@ class PostgreSQL(Server):
 
     def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:
         return wal_changes.changes(self.tools_dir, version, log, names, guard)
+
+    def last_commit(self, version: str, log: Log, guard: Guard) -> Commit | None:
+        guard.check()
+        return next(reversed(wal_replay.commits(self.tools_dir, version, log)), None)
 
     def names(self, address: Address) -> FileNames:
         return wal_changes.names(address)
