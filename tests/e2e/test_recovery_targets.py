@@ -205,10 +205,11 @@ def test_a_lost_catalogue_is_no_lost_log(managing: Archiving) -> None:
         (home / "data").mkdir()
         shutil.copytree(managing.data_dir / "store", home / "data" / "store", dirs_exist_ok=True)
         with running(Archiving(home)) as fresh_host:
-            adopted = fresh_host.api.post("/platform-store/adopt", {"passphrase": passphrase}).data
-            assert adopted["problems"] == []
-            [archive] = [a for a in adopted["archives"] if a["addonId"] == addon]
-            assert archive["hasValidWindow"]
+            owner = Visitor(fresh_host.server.url, open_session(fresh_host.server, fresh_host.api))
+            adopt = "/stores/platform/adopt"
+            adopted = owner.send(owner.get(adopt), adopt, passphrase=passphrase).text
+            assert "left alone" not in adopted
+            assert f"{project}/{addon} from " in adopted  # with the window
             copy = fresh_host.manage(project, "Copy of it")
             fresh_host.addon = f"/projects/{project}/addons/{addon}"
             listed = fresh_host.api.get(
