@@ -269,9 +269,9 @@ class Replayable(Protocol):
         """A position as people write it. ValueError for anything else."""
         ...
 
-    def parse_transaction(self, text: str) -> int | None:
-        """The number by which snapshots know whether a transaction had begun (`next` of their
-        `LOG_POSITION`), None: they do not know. ValueError for what names no transaction."""
+    def precedes(self, position: Mapping[str, Any], transaction: str) -> bool:
+        """Whether a snapshot with this `LOG_POSITION` surely holds nothing of a transaction, so
+        that a replay from there comes to it. ValueError for what names no transaction."""
         ...
 
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:

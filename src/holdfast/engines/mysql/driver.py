@@ -158,8 +158,8 @@ class MySQL(Server):
     def parse_position(self, text: str) -> int:
         return binlog.parse_position(text)
 
-    def parse_transaction(self, text: str) -> int | None:
-        return binlog.parse_gtid(text)
+    def precedes(self, position: Mapping[str, Any], transaction: str) -> bool:
+        return binlog.precedes(position, transaction)
 
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:  # noqa: ARG002 - a line begins with a file of its own
         return {}

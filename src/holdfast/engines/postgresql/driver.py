@@ -178,8 +178,8 @@ class PostgreSQL(Server):
     def parse_position(self, text: str) -> int:
         return wal_replay.parse_position(text)
 
-    def parse_transaction(self, text: str) -> int:
-        return wal_replay.parse_transaction(text)
+    def precedes(self, position: Mapping[str, Any], transaction: str) -> bool:
+        return wal_replay.precedes(position, transaction)
 
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:
         numbers = (int(line, 16) for line in lines)

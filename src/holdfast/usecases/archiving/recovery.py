@@ -6,10 +6,11 @@ from holdfast.catalog import backups
 from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import ReadSession, lock_addon
 from holdfast.catalog.schema import Addon, Backup, Restore
+from holdfast.catalog.storage import archive_facts
 from holdfast.contracts.archive import Marking, Replayable
 from holdfast.contracts.engine import Engine
 from holdfast.domain.archive import windows as rules
-from holdfast.domain.archive.windows import Route
+from holdfast.domain.archive.windows import Base, Route
 from holdfast.domain.errors import Conflict, Invalid
 from holdfast.usecases import restores
 from holdfast.usecases.archiving import windows
@@ -63,10 +64,19 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
             raise Conflict(f"{form.target_position} is in none of the archive's windows")
     else:
         leading = [route for route in outlook.routes if route.window.line == latest.line]
-        # Where a name is only the log tells, so it is read from the farthest snapshot on.
-        named = recovery.transaction
-        number = None if named is None else engine.parse_transaction(named)
-        route = rules.route_to_transaction(leading, number)
+        positions = archive_facts.log_positions(session, [route.base.key for route in leading])
+        transaction = recovery.transaction
+
+        def precedes(base: Base) -> bool:
+            """Where a name is only the log tells, so it is read from the farthest snapshot on."""
+            known = positions.get(base.key)
+            return (
+                known is not None
+                and transaction is not None
+                and engine.precedes(known, transaction)
+            )
+
+        route = rules.route_past(leading, precedes)
     return Planned(recovery.of_line(route.window.line), route)
 
 
@@ -109,7 +119,7 @@ def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
         return Recovery(point=value)
     if name != "targetTimestamp":
         try:
-            engine.parse_transaction(value)
+            engine.precedes({}, value)
         except ValueError as error:
             raise Invalid(f"{name} {error}", {name: str(error)}) from error
         return Recovery(transaction=value, inclusive=name == "withTransaction")

@@ -39,6 +39,8 @@ _NOT_REACHED = "recovery ended before configured recovery target was reached"
 _REDONE = re.compile(r"redo done at ([0-9A-F]+/[0-9A-F]+)")
 _LAST_COMMIT = re.compile(r"last completed transaction was at log time (.+)")
 _READ_SECONDS = 24 * 3600
+_NUMBERS = 1 << 32
+"""Transactions are numbered in a circle of so many."""
 _PAGE_BYTES, _HEADER_BYTES, _SHORT_HEADER_BYTES = 8192, 40, 24
 _SMALLEST_RECORD_BYTES = 24
 _POINT_CLOCK = struct.Struct("<26xq")
@@ -169,10 +171,14 @@ def parse_position(text: str) -> int:
     return parse_lsn(text)
 
 
-def parse_transaction(text: str) -> int:
-    if not text.isdecimal():
+def precedes(position: Mapping[str, Any], transaction: str) -> bool:
+    """Whether the transaction had not begun at the end of a snapshot."""
+    if not transaction.isdecimal():
         raise ValueError("must be a number")
-    return int(text)
+    upcoming = position.get("next")
+    if upcoming is None:
+        return False
+    return (int(transaction) - int(upcoming)) % _NUMBERS < _NUMBERS // 2
 
 
 def settle_stop(
