@@ -82,10 +82,20 @@ def test_a_search_that_makes_no_sense_is_told_what_to_write(managing: Archiving)
 def test_goes_back_to_a_named_point(managing: Archiving) -> None:
     managing.sql("CREATE TABLE releases (n int)")
     marks = f"{managing.addon}/archive/marks"
-    assert managing.api.post(marks, {"name": "before release 41"}).status == 200
+    release = {"name": "before release 41"}
+    marked = managing.api.post(marks, release, headers={"idempotency-key": "release"})
     managing.sql("INSERT INTO releases VALUES (41)")
-    for _ in range(2):
+    again = managing.api.post(marks, release, headers={"idempotency-key": "release"})
+    assert again.data == marked.data
+    other = managing.api.post(marks, release, headers={"idempotency-key": "another"})
+    assert (other.status, other.error["message"]) == (
+        409,
+        f"'before release 41' is the name of {marked.data['timestamp']} already;"
+        " a name is given once",
+    )
+    for _ in range(2):  # as by a script of a migration
         managing.api.post(marks, {"name": "twice"})
+        managing.catalogue("DELETE FROM archive_points WHERE name = 'twice'")
     managing.await_window()
     with pytest.raises(AssertionError, match="2 points are called 'twice': restore to the pos"):
         managing.recover(targetName="twice")

@@ -220,8 +220,9 @@ class Naming(Protocol):
 
 @dataclass(frozen=True)
 class Point:
-    """A place in the log that has a name."""
+    """A place in the log that has a name. `instant` is the server's clock right behind it."""
 
+    line: str
     position: int
     instant: int
 

@@ -119,7 +119,7 @@ def find(
 def mark(
     session: Session,
     scope: InAddon,
-    name: Annotated[str, typer.Argument(help="Each only once: a name that is used twice fails.")],
+    name: Annotated[str, typer.Argument(help="Each name only once.")],
 ) -> None:
     """Name the present moment in the server's log, to restore to it later (PostgreSQL)."""
     with session.client() as client:

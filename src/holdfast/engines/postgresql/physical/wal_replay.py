@@ -94,8 +94,9 @@ def mark(address: Address, name: str) -> Point:
     with translated(), connect(address) as session:
         try:
             row = session.execute(
-                "SELECT pg_create_restore_point(%s) - '0/0'::pg_lsn,"
-                " ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+                "SELECT left(pg_walfile_name(point), 8), point - '0/0'::pg_lsn,"
+                " ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+                " FROM pg_create_restore_point(%s) point",
                 [name],
             ).fetchone()
         except InsufficientPrivilege as error:
@@ -105,7 +106,7 @@ def mark(address: Address, name: str) -> Point:
                 reason="rights",
             ) from error
     assert row is not None
-    return Point(int(row[0]), int(row[1]))
+    return Point(str(row[0]), int(row[1]), int(row[2]))
 
 
 def instant_of(seconds: str, fraction: str | None) -> int:
