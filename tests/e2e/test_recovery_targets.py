@@ -82,6 +82,7 @@ def test_a_search_that_makes_no_sense_is_told_what_to_write(managing: Archiving)
 def test_goes_back_to_a_named_point(managing: Archiving) -> None:
     managing.sql("CREATE TABLE releases (n int)")
     marks = f"{managing.addon}/archive/marks"
+    nearest = managing.backup(backupType="snapshot")
     release = {"name": "before release 41"}
     marked = managing.api.post(marks, release, headers={"idempotency-key": "release"})
     managing.sql("INSERT INTO releases VALUES (41)")
@@ -100,8 +101,10 @@ def test_goes_back_to_a_named_point(managing: Archiving) -> None:
     with pytest.raises(AssertionError, match="2 points are called 'twice': restore to the pos"):
         managing.recover(targetName="twice")
     assert managing.sql("SELECT n FROM releases") == [(41,)]
-    managing.recover(targetName="before release 41")
+    managing.catalogue("DELETE FROM archive_points")
+    restore = managing.recover(targetName="before release 41")
     assert managing.sql("SELECT n FROM releases") == []
+    assert nearest.endswith(f"/{restore['report']['snapshot']}")
     wrong = managing.api.post(marks, {"name": "a\nb"})
     assert "name must be 1 to 63 bytes of printable text" in wrong.error["message"]
 

@@ -8,7 +8,7 @@ Some servers write segments of one size, others files that end anywhere. Of thes
 number of the file and the place in it; `segment` is `FILE_SPAN`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,13 +130,11 @@ class Followable(Protocol):
 @dataclass(frozen=True)
 class Target:
     """What to restore: the state at `instant` in ms, or at `position`, or that of the
-    `transaction`, or at the `point` of that name in the log; `inclusive`: with what is exactly
-    there. One of the four is set."""
+    `transaction`; `inclusive`: with what is exactly there. One of the three is set."""
 
     instant: int | None = None
     position: int | None = None
     transaction: str | None = None
-    point: str | None = None
     inclusive: bool = True
 
 
@@ -229,10 +227,15 @@ class Point:
 
 @runtime_checkable
 class Marking(Protocol):
-    """A server whose log has named points. Its `settle_stop` finds the one of a target."""
+    """A server whose log has named points."""
 
     def mark(self, address: Address, name: str) -> Point:
         """Writes a point into the log. ValueError for a name that the server would change."""
+        ...
+
+    def locate(self, version: str, logs: Iterable[Log], name: str) -> int:
+        """The position of the point of that name in a log, which comes in parts that may overlap.
+        RestoreDiffers, which names the positions, unless there is one."""
         ...
 
 

@@ -1,6 +1,6 @@
 """The PostgreSQL engine: every method is one call into the module that does it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
@@ -197,6 +197,9 @@ class PostgreSQL(Server):
 
     def mark(self, address: Address, name: str) -> Point:
         return wal_replay.mark(address, name)
+
+    def locate(self, version: str, logs: Iterable[Log], name: str) -> int:
+        return wal_replay.locate(self.tools_dir, version, logs, name)
 
     def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:
         return following.ancestors(history.decode(errors="replace"))

@@ -7,7 +7,7 @@ some ms. So a time becomes a position first, by reading the commits.
 
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,15 +77,18 @@ def _records(chosen: ToolSet, log: Log, line: str, start: int, end: int, manager
     return finished.stdout.decode(errors="replace").splitlines()
 
 
-def points(tools_dir: Path, version: str, log: Log, name: str) -> list[int]:
-    """Where the log has a restore point of that name, each place once."""
+def locate(tools_dir: Path, version: str, logs: Iterable[Log], name: str) -> int:
+    """The position of the restore point of that name. RestoreDiffers unless there is one."""
     chosen = tools.server(tools_dir, version)
-    matches = (
-        _POINT.search(text)
-        for line, start, end in log.legs
-        for text in _records(chosen, log, line, start, end, "XLOG")
-    )
-    return sorted({parse_lsn(match[1]) for match in matches if match and match[2] == name})
+    positions: set[int] = set()
+    legs: list[tuple[str, int, int]] = []
+    for log in logs:
+        legs += log.legs
+        for line, start, end in log.legs:
+            for text in _records(chosen, log, line, start, end, "XLOG"):
+                if (match := _POINT.search(text)) and match[2] == name:
+                    positions.add(parse_lsn(match[1]))
+    return single_point(sorted(positions), name, legs)
 
 
 def mark(address: Address, name: str) -> Point:
@@ -197,20 +200,15 @@ def settle_stop(
         if not named:
             raise RestoreDiffers(f"transaction {target.transaction} did not commit in this log")
         return _stop_at(listed, named[-1].position, inclusive=target.inclusive)
-    if target.point is not None:
-        positions = points(tools_dir, version, log, target.point)
-        point = single_point([p for p in positions if p >= consistent], target.point, log)
-        # Nothing is exactly at a point: with it and without it are the same.
-        return _stop_after(listed, [commit.position < point for commit in listed])
     assert target.instant is not None
     latest = target.instant if target.inclusive else target.instant - 1
     return _stop_after(listed, [commit.instant <= latest for commit in listed])
 
 
-def single_point(positions: Sequence[int], name: str, log: Log) -> int:
+def single_point(positions: Sequence[int], name: str, legs: Sequence[tuple[str, int, int]]) -> int:
     """RestoreDiffers unless exactly one point has the name."""
     if not positions:
-        first, last = show_lsn(log.legs[0][1]), show_lsn(log.legs[-1][2])
+        first, last = show_lsn(legs[0][1]), show_lsn(legs[-1][2])
         raise RestoreDiffers(f"no point is called {name!r} in the log from {first} to {last}")
     if len(positions) > 1:
         shown = ", ".join(show_lsn(position) for position in positions)
