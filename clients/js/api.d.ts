@@ -315,6 +315,7 @@ export interface ChangeView {
   isWhole: boolean;
   transaction?: string;
   statement?: string;
+  name?: string;
   line?: string;
 }
 export interface Changes {
@@ -1550,7 +1551,7 @@ export interface Calls {
   disableArchive(args: { projectId: string; addonId: string }): Promise<Empty>;
   /** Extension: what was committed around an instant, read from the stored log, page by page. */
   listChanges(args: { projectId: string; addonId: string; around: string; seconds?: number; table?: string; cursor?: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<Page<Changes>>;
-  /** Extension: writes a named point into the server's log, to restore to. */
+  /** Extension: writes a named point into the server's log, to restore to. A name is given once; a repeated request gets the first one's point. */
   markArchive(args: { projectId: string; addonId: string; body: MarkForm }): Promise<Marked>;
   /** Answers with the backup that the recovery begins with, and the id of its restore. The query may name another addon whose archive is restored into this one (extension). */
   startRecovery(args: { projectId: string; addonId: string; sourceProjectId?: string; sourceAddonId?: string; body: RecoveryForm }): Promise<RecoveryStarted>;

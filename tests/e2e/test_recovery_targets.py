@@ -82,16 +82,29 @@ def test_a_search_that_makes_no_sense_is_told_what_to_write(managing: Archiving)
 def test_goes_back_to_a_named_point(managing: Archiving) -> None:
     managing.sql("CREATE TABLE releases (n int)")
     marks = f"{managing.addon}/archive/marks"
-    assert managing.api.post(marks, {"name": "before release 41"}).status == 200
+    nearest = managing.backup(backupType="snapshot")
+    release = {"name": "before release 41"}
+    marked = managing.api.post(marks, release, headers={"idempotency-key": "release"})
     managing.sql("INSERT INTO releases VALUES (41)")
-    for _ in range(2):
+    again = managing.api.post(marks, release, headers={"idempotency-key": "release"})
+    assert again.data == marked.data
+    other = managing.api.post(marks, release, headers={"idempotency-key": "another"})
+    assert (other.status, other.error["message"]) == (
+        409,
+        f"'before release 41' is the name of {marked.data['timestamp']} already;"
+        " a name is given once",
+    )
+    for _ in range(2):  # as by a script of a migration
         managing.api.post(marks, {"name": "twice"})
+        managing.catalogue("DELETE FROM archive_points WHERE name = 'twice'")
     managing.await_window()
     with pytest.raises(AssertionError, match="2 points are called 'twice': restore to the pos"):
         managing.recover(targetName="twice")
     assert managing.sql("SELECT n FROM releases") == [(41,)]
-    managing.recover(targetName="before release 41")
+    managing.catalogue("DELETE FROM archive_points")
+    restore = managing.recover(targetName="before release 41")
     assert managing.sql("SELECT n FROM releases") == []
+    assert nearest.endswith(f"/{restore['report']['snapshot']}")
     wrong = managing.api.post(marks, {"name": "a\nb"})
     assert "name must be 1 to 63 bytes of printable text" in wrong.error["message"]
 
@@ -196,16 +209,20 @@ def test_a_lost_catalogue_is_no_lost_log(managing: Archiving) -> None:
     managing.sql("DELETE FROM survivors")
     managing.await_window()
     managing.sql("CREATE TABLE later AS SELECT 1 n")
+    for _ in range(10):  # pieces without a commit, as of an idle server
+        managing.await_window()
+        managing.sql("SELECT pg_logical_emit_message(false, 'idle', 'x')")
     managing.await_window()
     _, _, project, _, addon = managing.addon.split("/")
     with installation_home() as home:
         (home / "data").mkdir()
         shutil.copytree(managing.data_dir / "store", home / "data" / "store", dirs_exist_ok=True)
         with running(Archiving(home)) as fresh_host:
-            adopted = fresh_host.api.post("/platform-store/adopt", {"passphrase": passphrase}).data
-            assert adopted["problems"] == []
-            [archive] = [a for a in adopted["archives"] if a["addonId"] == addon]
-            assert archive["hasValidWindow"]
+            owner = Visitor(fresh_host.server.url, open_session(fresh_host.server, fresh_host.api))
+            adopt = "/stores/platform/adopt"
+            adopted = owner.send(owner.get(adopt), adopt, passphrase=passphrase).text
+            assert "left alone" not in adopted
+            assert f"{project}/{addon} from " in adopted  # with the window
             copy = fresh_host.manage(project, "Copy of it")
             fresh_host.addon = f"/projects/{project}/addons/{addon}"
             listed = fresh_host.api.get(

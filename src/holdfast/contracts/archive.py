@@ -8,7 +8,7 @@ Some servers write segments of one size, others files that end anywhere. Of thes
 number of the file and the place in it; `segment` is `FILE_SPAN`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,13 +130,11 @@ class Followable(Protocol):
 @dataclass(frozen=True)
 class Target:
     """What to restore: the state at `instant` in ms, or at `position`, or that of the
-    `transaction`, or at the `point` of that name in the log; `inclusive`: with what is exactly
-    there. One of the four is set."""
+    `transaction`; `inclusive`: with what is exactly there. One of the three is set."""
 
     instant: int | None = None
     position: int | None = None
     transaction: str | None = None
-    point: str | None = None
     inclusive: bool = True
 
 
@@ -189,13 +187,15 @@ class TableChange:
 class Change:
     """What a commit did. `defines`: it created, altered or dropped something; `statement` is the
     beginning of such a statement where the log has it. `is_whole`: all of the transaction was read;
-    else it began before, and its rows are more than these."""
+    else it began before, and its rows are more than these. With a `point` it is no commit but the
+    named point of that name, and has no transaction."""
 
     commit: Commit
     tables: Sequence[TableChange]
     defines: bool = False
     statement: str = ""
     is_whole: bool = True
+    point: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,18 +218,24 @@ class Naming(Protocol):
 
 @dataclass(frozen=True)
 class Point:
-    """A place in the log that has a name."""
+    """A place in the log that has a name. `instant` is the server's clock right behind it."""
 
+    line: str
     position: int
     instant: int
 
 
 @runtime_checkable
 class Marking(Protocol):
-    """A server whose log has named points. Its `settle_stop` finds the one of a target."""
+    """A server whose log has named points."""
 
     def mark(self, address: Address, name: str) -> Point:
         """Writes a point into the log. ValueError for a name that the server would change."""
+        ...
+
+    def locate(self, version: str, logs: Iterable[Log], name: str) -> int:
+        """The position of the point of that name in a log, which comes in parts that may overlap.
+        RestoreDiffers, which names the positions, unless there is one."""
         ...
 
 
@@ -267,9 +273,9 @@ class Replayable(Protocol):
         """A position as people write it. ValueError for anything else."""
         ...
 
-    def parse_transaction(self, text: str) -> int | None:
-        """The number by which snapshots know whether a transaction had begun (`next` of their
-        `LOG_POSITION`), None: they do not know. ValueError for what names no transaction."""
+    def precedes(self, position: Mapping[str, Any], transaction: str) -> bool:
+        """Whether a snapshot with this `LOG_POSITION` surely holds nothing of a transaction, so
+        that a replay from there comes to it. ValueError for what names no transaction."""
         ...
 
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:
@@ -283,8 +289,13 @@ class Readable(Protocol):
     """A server whose archived log tells what was committed, on this machine."""
 
     def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:
-        """What every commit in the log did, in order of position; those that touched nothing are
-        left out. The log may begin and end anywhere."""
+        """What every commit in the log did, in order of position, with the named points between
+        them; commits that touched nothing are left out. The log may begin and end anywhere."""
+        ...
+
+    def last_commit(self, version: str, log: Log, guard: Guard) -> Commit | None:
+        """The last in the log, also one that touched nothing. The log may begin and end
+        anywhere."""
         ...
 
     def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:

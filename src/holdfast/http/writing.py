@@ -66,7 +66,13 @@ class Writer:
 
         return self.change(caller, undoing)
 
-    def create(self, caller: Caller, work: Work) -> Response:
+    @property
+    def key(self) -> str:
+        """The client's `Idempotency-Key`; empty: it has none."""
+        return self.request.headers.get("idempotency-key", "")
+
+    def digest(self, caller: Caller) -> str:
+        """What a repetition of the request has in common with it."""
         request = self.request
         parts = [
             caller.token_id,
@@ -74,9 +80,12 @@ class Writer:
             request.url.path,
             request.url.query,
             request.state.body_digest,
-            request.headers.get("idempotency-key", ""),
+            self.key,
         ]
-        digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def create(self, caller: Caller, work: Work) -> Response:
+        digest = self.digest(caller)
 
         def once(session: WriteSession) -> dict[str, Any]:
             answer = replays.claim(session, digest)

@@ -39,7 +39,7 @@ from holdfast.views.dashboard import activity, changes, fleet, timeline
 GROWING = (
     "audit_log", "backups", "copies", "deletions", "imports", "journal", "occurrences",
     "operations", "restores", "drills", "web_sessions", "passkeys", "recovery_codes", "cli_logins",
-    "archive_lines", "archive_pieces",
+    "archive_lines", "archive_pieces", "archive_points",
 )  # fmt: skip
 # Each has a row for what waits, and none for what is over.
 ONLY_WHAT_WAITS = (

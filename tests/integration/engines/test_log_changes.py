@@ -97,6 +97,8 @@ def test_postgresql_of_each_major(
     )
     server.execute("TRUNCATE plain")
     server.execute("DROP TABLE wide")
+    # So many that some of them lie on two pages.
+    server.execute("SELECT pg_create_restore_point('point ' || g) FROM generate_series(1, 300) g")
     end = position()
     server.execute("SELECT pg_switch_wal()")
     ((segment,),) = server.execute(
@@ -108,7 +110,7 @@ def test_postgresql_of_each_major(
         read = wal_changes.changes(
             server.engine.tools_dir, str(major), log, known, Guard(SystemClock())
         )
-        return [change for change in read if change.tables]
+        return [change for change in read if change.tables or change.point]
 
     database = server.execute("SELECT current_database()")[0][0]
 
@@ -116,6 +118,11 @@ def test_postgresql_of_each_major(
         return TableChange(database, name, *counts, removed=removed)
 
     listed = changes(names)
+    points = [listed.pop() for change in [*listed] if change.point]
+    assert [point.point for point in points] == [f"point {n}" for n in range(300, 0, -1)]
+    instants = [point.commit.instant for point in points]
+    assert instants == sorted(instants, reverse=True)
+    assert 0 <= instants[-1] - listed[-1].commit.instant < 600_000
     assert [change.tables for change in listed] == [
         [table("public.plain", 1000)],
         [table("public.wide", 50)],

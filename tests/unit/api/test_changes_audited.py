@@ -11,7 +11,7 @@ from holdfast.http import writing
 
 CHANGE_NOTHING = {"update_network", "update_security"}
 """They are there for the official clients: checked, and answered."""
-PROBES = {"make_sample", "mark_archive", "probe_addon", "probe_destination", "probe_platform"}
+PROBES = {"make_sample", "probe_addon", "probe_destination", "probe_platform"}
 """They ask servers, or write into stores or a file of ours, and into no row."""
 
 

@@ -22,6 +22,11 @@ CHANGE = {
     ],
 }  # fmt: skip
 
+POINT = {
+    "timestamp": "2026-11-30T14:03:13.004Z", "position": "16/B374D900", "defines": False,
+    "isWhole": True, "tables": [], "name": "before release 41",
+}  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("text", "moment"),
@@ -54,11 +59,12 @@ def test_what_is_no_time_is_told_how_to_write_one(text: str, problem: str) -> No
 
 
 def test_commits_are_listed_with_the_way_back(holdfast: Holdfast, scripted: ScriptedApi) -> None:
-    scripted.data("GET", CHANGES, {"changes": [{**CHANGE, "line": "c0ffee/00000001"}]})
+    scripted.data("GET", CHANGES, {"changes": [{**CHANGE, "line": "c0ffee/00000001"}, POINT]})
     around = "2026-11-30T14:03:00Z"
     ran = holdfast("pitr", "find", "-p", "p", "-a", "a", "--around", around, "--table", "t")
     words = "shop.public.t ~2 -3 removed; definitions; (began before what was read"
     assert words in ran.out
+    assert "the point 'before release 41'" in ran.out
     assert scripted.asked[0].query == {
         "around": around, "seconds": "60", "table": "t", "per_page": "100",
     }  # fmt: skip

@@ -23,7 +23,7 @@ from holdfast.catalog.schema.alarms import (
     MonitorRow,
     ObservationRow,
 )
-from holdfast.catalog.schema.archives import ArchiveLine, ArchivePiece, ArchiveRow
+from holdfast.catalog.schema.archives import ArchiveLine, ArchivePiece, ArchivePoint, ArchiveRow
 from holdfast.catalog.schema.backups import (
     Backup,
     Copy,
@@ -49,6 +49,7 @@ __all__ = [
     "AlarmRow",
     "ArchiveLine",
     "ArchivePiece",
+    "ArchivePoint",
     "ArchiveRow",
     "AssertionRow",
     "AttemptRow",

@@ -1,4 +1,4 @@
-"""Tables of archived logs: one archive an addon, its lines, and the pieces that are stored."""
+"""Tables of archived logs: one archive an addon, its lines and named points, and stored pieces."""
 
 from sqlalchemy import ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
@@ -125,3 +125,22 @@ class ArchivePiece(Table):
     @property
     def plain_end(self) -> int:
         return self.start + self.size
+
+
+class ArchivePoint(Table):
+    """A named point in a server's log: its line by name, its position, and the server's clock right
+    behind it. `request` is the digest of the request that named it."""
+
+    __tablename__ = "archive_points"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    archive_pk: Mapped[int] = mapped_column(ForeignKey("archives.pk"))
+    name: Mapped[str] = mapped_column(String(63))
+    line: Mapped[str] = mapped_column(String(60))
+    position: Mapped[int]
+    instant: Mapped[int]
+    request: Mapped[str] = mapped_column(String(64))
+    created: Mapped[int]
+    __table_args__ = (
+        Index("archive_points_of_name", "archive_pk", "name", unique=True),
+        {"sqlite_autoincrement": True},
+    )

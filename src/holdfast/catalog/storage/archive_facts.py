@@ -9,7 +9,15 @@ from typing import Any
 from sqlalchemy import case, func, select
 
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.schema import ArchiveLine, ArchivePiece, ArchiveRow, Backup, Drill, Restore
+from holdfast.catalog.schema import (
+    ArchiveLine,
+    ArchivePiece,
+    ArchiveRow,
+    Backup,
+    Document,
+    Drill,
+    Restore,
+)
 from holdfast.catalog.storage import copies
 from holdfast.contracts.archive import FILE_SPAN
 from holdfast.contracts.snapshots import LOG_POSITION
@@ -150,10 +158,16 @@ def bases_of(
                         end,
                         int(position["instant"]),
                         created,
-                        position.get("next"),
                     )
                 )
     return good, lost
+
+
+def log_positions(session: ReadSession, backup_pks: Collection[int]) -> dict[int, Document]:
+    """What snapshots say about the log, `LOG_POSITION`, by their keys."""
+    rows = select(Backup.pk, Backup.evidence["facts"][LOG_POSITION])
+    positions = session.execute(rows.where(Backup.pk.in_(backup_pks)))
+    return {row[0]: row[1] for row in positions}
 
 
 def files_of(session: ReadSession, line_pks: Collection[int]) -> dict[tuple[int, int], str]:

@@ -119,7 +119,7 @@ def find(
 def mark(
     session: Session,
     scope: InAddon,
-    name: Annotated[str, typer.Argument(help="Each only once: a name that is used twice fails.")],
+    name: Annotated[str, typer.Argument(help="Each name only once.")],
 ) -> None:
     """Name the present moment in the server's log, to restore to it later (PostgreSQL)."""
     with session.client() as client:
@@ -127,8 +127,10 @@ def mark(
 
 
 def words_of(change: Change) -> dict[str, str]:
-    """Words what a commit did."""
+    """Words what a commit did, or the name of a point."""
     parts = [change.statement] if change.statement else []
+    if change.name:
+        parts.append(f"the point {change.name!r}")
     for table in change.tables:
         counts = {"+": table.inserted, "~": table.updated, "-": table.deleted}
         words = [f"{sign}{count}" for sign, count in counts.items() if count]

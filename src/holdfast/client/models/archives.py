@@ -64,5 +64,6 @@ class Change(Model):
     tables: list[TableChange] = Field(default=[])
     defines: bool = False
     statement: str | None = None
+    name: str | None = None
     is_whole: bool = True
     line: str | None = None

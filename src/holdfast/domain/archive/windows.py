@@ -6,7 +6,7 @@ from a parent. Positions are places in a log, integers that grow along a line; i
 1970 by the protected server's clock. All of it is pure: no clock, no rows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -30,8 +30,7 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Base:
     """A snapshot. Replay begins with the log at `needs` and is consistent at `end`; the server's
-    clock read `instant` after that. `taken` is when it was ordered, by our own clock; no
-    transaction from number `next` on had begun at its end, None: unknown."""
+    clock read `instant` after that. `taken` is when it was ordered, by our own clock."""
 
     key: int
     line: int
@@ -39,7 +38,6 @@ class Base:
     end: int
     instant: int
     taken: int = 0
-    next: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,20 +289,10 @@ def route_to(
     return max(matching, key=latest, default=None)
 
 
-_NUMBERS = 1 << 32
-"""Transactions are numbered in a circle of so many."""
-
-
-def route_to_transaction(reached: Sequence[Route], transaction: int | None) -> Route:
-    """The way to the end of what is stored, from the nearest base at whose end the transaction had
-    not begun; without one, or without a number, from the farthest base."""
-
-    def is_before(base: Base) -> bool:
-        if base.next is None or transaction is None:
-            return False
-        return (transaction - base.next) % _NUMBERS < _NUMBERS // 2
-
-    before = [route for route in reached if is_before(route.base)]
+def route_past(reached: Sequence[Route], precedes: Callable[[Base], bool]) -> Route:
+    """The way to the end of what is stored, from the nearest of the bases that surely come before
+    the target; there is none: from the farthest base."""
+    before = [route for route in reached if precedes(route.base)]
     if before:
         return max(before, key=lambda route: route.nearness)
     return min(reached, key=lambda route: route.nearness)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.archive import Change, FileNames, Following, Log, Stop, Target
+from holdfast.contracts.archive import Change, Commit, FileNames, Following, Log, Stop, Target
 from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
@@ -158,14 +158,18 @@ class MySQL(Server):
     def parse_position(self, text: str) -> int:
         return binlog.parse_position(text)
 
-    def parse_transaction(self, text: str) -> int | None:
-        return binlog.parse_gtid(text)
+    def precedes(self, position: Mapping[str, Any], transaction: str) -> bool:
+        return binlog.precedes(position, transaction)
 
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:  # noqa: ARG002 - a line begins with a file of its own
         return {}
 
     def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:  # noqa: ARG002 - any version is alike, and the log has names
         return log_changes.changes(log, guard)
+
+    def last_commit(self, version: str, log: Log, guard: Guard) -> Commit | None:  # noqa: ARG002 - any version is alike
+        guard.check()
+        return next(reversed(log_replay.commits(log)), None)
 
     def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:  # noqa: ARG002 - it has no forks
         return []

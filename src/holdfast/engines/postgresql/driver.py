@@ -1,11 +1,20 @@
 """The PostgreSQL engine: every method is one call into the module that does it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.archive import Change, FileNames, Following, Log, Point, Stop, Target
+from holdfast.contracts.archive import (
+    Change,
+    Commit,
+    FileNames,
+    Following,
+    Log,
+    Point,
+    Stop,
+    Target,
+)
 from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
@@ -169,8 +178,8 @@ class PostgreSQL(Server):
     def parse_position(self, text: str) -> int:
         return wal_replay.parse_position(text)
 
-    def parse_transaction(self, text: str) -> int:
-        return wal_replay.parse_transaction(text)
+    def precedes(self, position: Mapping[str, Any], transaction: str) -> bool:
+        return wal_replay.precedes(position, transaction)
 
     def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:
         numbers = (int(line, 16) for line in lines)
@@ -179,11 +188,18 @@ class PostgreSQL(Server):
     def changes(self, version: str, log: Log, names: FileNames, guard: Guard) -> Iterator[Change]:
         return wal_changes.changes(self.tools_dir, version, log, names, guard)
 
+    def last_commit(self, version: str, log: Log, guard: Guard) -> Commit | None:
+        guard.check()
+        return next(reversed(wal_replay.commits(self.tools_dir, version, log)), None)
+
     def names(self, address: Address) -> FileNames:
         return wal_changes.names(address)
 
     def mark(self, address: Address, name: str) -> Point:
         return wal_replay.mark(address, name)
+
+    def locate(self, version: str, logs: Iterable[Log], name: str) -> int:
+        return wal_replay.locate(self.tools_dir, version, logs, name)
 
     def ancestry(self, history: bytes) -> Sequence[tuple[str, int]]:
         return following.ancestors(history.decode(errors="replace"))

@@ -25,8 +25,9 @@ from holdfast.contracts.archive import (
     Target,
 )
 from holdfast.contracts.job_arguments import RecoverArguments
+from holdfast.domain.archive import windows as rules
 from holdfast.domain.archive.windows import Leg
-from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
 from holdfast.domain.units import show_bytes
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan, Step
@@ -35,6 +36,9 @@ from holdfast.jobs.snapshots.restore_in_place import InPlaceRecord, tree_of
 from holdfast.kit.clock import rfc3339
 from holdfast.usecases.archiving import archives as verbs
 from holdfast.usecases.archiving import fetching, windows
+from holdfast.usecases.archiving.layout import Layout
+from holdfast.usecases.archiving.locating import locate_point
+from holdfast.usecases.archiving.marking import require_marking
 
 WAL = "wal"
 """Name of the directory of the log, in the tree of a restore."""
@@ -50,11 +54,12 @@ class LegRecord(BaseModel):
 
 
 class RecoverRecord(InPlaceRecord):
-    """`segment`: bytes of a segment of the log, `log_bytes` all of them; `stop`: where the replay
-    ends."""
+    """`segment`: bytes of a segment of the log, `log_bytes` all of them; `position`: the target, if
+    it is one or has a name; `stop`: where the replay ends."""
 
     legs: list[LegRecord] = Field(default_factory=list[LegRecord])
     segment: int = 0
+    position: int | None = None
     log_bytes: int = 0
     lines: list[str] = Field(default_factory=list[str])
     stop: Document = Field(default_factory=Document)
@@ -76,14 +81,40 @@ def _archive(session: ReadSession, arguments: RecoverArguments) -> ArchiveRow:
     return archive
 
 
-def read(job: Job, record: RecoverRecord) -> RecoverRecord:
-    """Plans the way. The window was checked when this was ordered; the plan counts."""
-    _engine(job)
-    base = restore_in_place.read(job, record)
+def _layout(job: Job) -> Layout:
+    with job.tools.catalog.read() as session:
+        archive = _archive(session, job.parse(RecoverArguments))
+        source = addons.get(session, archive.addon_pk)
+        session.expunge_all()
+    return verbs.layout_of(job.tools, archive, source)
+
+
+def _locate(job: Job, name: str) -> int:
+    """Finds a point that only the log knows, in all of it: a name must not be there twice."""
     arguments = job.parse(RecoverArguments)
     with job.tools.catalog.read() as session:
         archive = _archive(session, arguments)
         route = windows.planned(session, archive, arguments.backup_pk, arguments.line_pk)
+    marking = require_marking(job.engine())
+    return locate_point(job.tools.catalog, _layout(job), marking, route.legs, name, job.guard)
+
+
+def read(job: Job, record: RecoverRecord) -> RecoverRecord:
+    """Plans the way. The window was checked when this was ordered; the plan counts."""
+    _engine(job)
+    arguments = job.parse(RecoverArguments)
+    position = arguments.position
+    if arguments.point is not None:
+        position = _locate(job, arguments.point)
+    with job.tools.catalog.read() as session:
+        archive = _archive(session, arguments)
+        route = windows.planned(session, archive, arguments.backup_pk, arguments.line_pk)
+        if arguments.point is not None and position is not None:
+            on_line = windows.outlook(session, archive).on([arguments.line_pk])
+            nearest = rules.route_to_position(on_line.routes, position)
+            if nearest is None:
+                raise RestoreDiffers(f"no snapshot leads to the point {arguments.point!r}")
+            route = nearest
         legs = list(route.legs)
         if arguments.instant is not None:
             legs = windows.up_to(session, legs, arguments.instant)
@@ -95,7 +126,9 @@ def read(job: Job, record: RecoverRecord) -> RecoverRecord:
             LegRecord(line=leg.line, name=rows[leg.line].name, start=leg.start, end=leg.end)
             for leg in legs
         ]
+    base = restore_in_place.read(job, record.model_copy(update={"base_pk": route.base.key}))
     update = {
+        "position": position,
         "legs": records,
         "segment": rows[legs[0].line].segment,
         "lines": names,
@@ -121,11 +154,7 @@ def lay_out(job: Job, record: RecoverRecord) -> RecoverRecord:
     """Writes the log beside the base as the segments that the server asks for."""
     directory = tree_of(job, record) / WAL
     directory.mkdir(mode=0o711, exist_ok=True)
-    with job.tools.catalog.read() as session:
-        archive = _archive(session, job.parse(RecoverArguments))
-        source = addons.get(session, archive.addon_pk)
-        session.expunge_all()
-    layout = verbs.layout_of(job.tools, archive, source)
+    layout = _layout(job)
     legs = [Leg(leg.line, leg.start, leg.end) for leg in record.legs]
 
     def progress(count: int) -> None:
@@ -142,9 +171,8 @@ def settle(job: Job, record: RecoverRecord) -> RecoverRecord:
     arguments = job.parse(RecoverArguments)
     target = Target(
         instant=arguments.instant,
-        position=arguments.position,
+        position=record.position,
         transaction=arguments.transaction,
-        point=arguments.point,
         inclusive=arguments.inclusive,
     )
     version = str(record.manifest["version"])
@@ -181,7 +209,8 @@ def publish(session: WriteSession, job: Job, record: RecoverRecord) -> None:
     restore_in_place.publish(session, job, record)
     restore = restores.get(session, job.parse(RecoverArguments).restore_pk)
     stop = _stop(record.stop)
-    report: Document = {**(restore.report or {})}
+    base = backups.get(session, record.base_pk or restore.backup_pk)
+    report: Document = {**(restore.report or {}), "snapshot": base.id}
     if stop.last is not None:
         report["lastKept"] = _shown(stop.last)
     if stop.next is not None:

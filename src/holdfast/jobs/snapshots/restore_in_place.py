@@ -52,9 +52,10 @@ _BLOCK = 512  # bytes that st_blocks counts in
 class InPlaceRecord(BaseModel):
     """Results of the steps. Sizes in bytes; `was` is the addon's version before; `staged` is the
     number of the attempt that fetched the files; `former` are the `Remembered` facts of the
-    replaced server."""
+    replaced server. `base_pk` is a nearer snapshot than the one that was ordered."""
 
     was: str = ""
+    base_pk: int | None = None
     staged: int = 0
     tree: str = ""
     files: int = 0
@@ -85,7 +86,7 @@ def read(job: Job, record: InPlaceRecord) -> InPlaceRecord:
 
 def find_snapshot(job: Job, record: InPlaceRecord) -> InPlaceRecord:
     """Reads the manifest from the first readable copy: the platform's own, else another."""
-    backup_pk = job.parse(RestoreArguments).backup_pk
+    backup_pk = record.base_pk or job.parse(RestoreArguments).backup_pk
     found = stored_snapshot.find(job, backup_pk, trusted=is_trusted(job))
     update = {
         "was": job.addon.version,
@@ -175,7 +176,7 @@ def fetch_files(job: Job, record: InPlaceRecord, tree: Path, clear: Callable[[],
     `clear` makes `tree` an empty directory, whatever an earlier attempt left in it.
     """
     found = StoredSnapshot(record.tree, record.files, record.size, record.manifest)
-    backup_pk = job.parse(RestoreArguments).backup_pk
+    backup_pk = record.base_pk or job.parse(RestoreArguments).backup_pk
     stored_snapshot.write_files(job, backup_pk, found, tree, clear, reads_first=record.gives_up)
 
 

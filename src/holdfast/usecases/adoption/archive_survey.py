@@ -9,12 +9,13 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from pydantic import BaseModel, Field
 
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece
-from holdfast.contracts.archive import FILE_SPAN, Commit, FileNames, Log, Readable
+from holdfast.contracts.archive import FILE_SPAN, Commit, Log, Readable
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import EvidenceMissing
@@ -28,8 +29,9 @@ from holdfast.usecases.archiving.pieces import Spans
 LOST = "the catalogue was lost"
 _ROOT = re.compile(r"([0-9a-f]{24})/root\.json")
 _LINE = re.compile(r"([0-9a-f]{24})/([^/]+)/[^/]+")
-_PIECES_READ = 8
-"""So many at each end of a line are read for the time of a commit."""
+_MAX_SEGMENTS_READ = 64
+"""So many at the end of a stretch are read for the time of its last commit, which lies further back
+only where one transaction wrote about a GiB, or the server was long idle but for its upkeep."""
 
 
 class _Root(BaseModel):
@@ -123,10 +125,10 @@ def _line(
     surveyed = SurveyedLine(line, list(_pieces(layout, engine, line)))
     for stretch in stretches_of(surveyed.pieces):
         last = stretch[-1]
-        for piece in reversed(stretch[-_PIECES_READ:]):
-            commits = commits_in(layout, engine, line, piece, stretch, guard)
-            if commits:
-                last.clock = line.head_clock = min(commits[-1].instant, last.created)
+        for pieces in islice(segments_from_end(line, stretch), _MAX_SEGMENTS_READ):
+            commit = last_commit_in(layout, engine, line, pieces, guard)
+            if commit is not None:
+                last.clock = line.head_clock = min(commit.instant, last.created)
                 line.head = last.end
                 break
     if surveyed.pieces:
@@ -160,47 +162,59 @@ def _pieces(layout: Layout, engine: Readable, line: ArchiveLine) -> Iterator[Arc
 
 def stretches_of(pieces: Sequence[ArchivePiece]) -> Iterator[list[ArchivePiece]]:
     stretch: list[ArchivePiece] = []
+    end = 0
     for piece in pieces:
-        if stretch and piece.start > max(one.end for one in stretch[-_PIECES_READ:]):
+        if stretch and piece.start > end:
             yield stretch
             stretch = []
+        end = max(end, piece.end) if stretch else piece.end
         stretch.append(piece)
     if stretch:
         yield stretch
 
 
-def commits_in(
+def segments_from_end(
+    line: ArchiveLine, stretch: Sequence[ArchivePiece]
+) -> Iterator[list[ArchivePiece]]:
+    """What is read together, the last first: the pieces of a segment, because records are cut
+    between them; of a file, which is cut between events, one piece and the one that it begins with.
+    Those whose segment does not begin in the stretch cannot be read."""
+    segments: dict[int, list[ArchivePiece]] = {}
+    for piece in stretch:
+        segments.setdefault(piece.start // line.segment, []).append(piece)
+    for number, pieces in reversed(segments.items()):
+        if pieces[0].start != number * line.segment:
+            return
+        if line.segment != FILE_SPAN:
+            yield pieces
+            continue
+        for piece in reversed(pieces):
+            yield [pieces[0], piece] if piece is not pieces[0] else [piece]
+
+
+def last_commit_in(
     layout: Layout,
     engine: Readable,
     line: ArchiveLine,
-    piece: ArchivePiece,
-    stretch: Sequence[ArchivePiece],
+    pieces: Sequence[ArchivePiece],
     guard: Guard,
-) -> list[Commit]:
-    """The commits in a piece, and in what is read before it; nothing of it can be read: empty."""
-    start = piece.start
-    first = start - start % line.segment  # a segment or file begins with what says how to read it
-    before = [one for one in stretch if first <= one.start <= start]
-    if line.segment == FILE_SPAN:
-        before = [one for one in before if one.start == first or one is piece]
-    if before[0].start != first:
-        return []
+) -> Commit | None:
     with tempfile.TemporaryDirectory(prefix="holdfast-") as directory:
-        for one in before:
-            plain = layout.open_any(b"".join(layout.store.get(layout.key_of(line, one))))
-            path = Path(directory) / segment_name(line.name, one.start, line.segment)
-            path.touch()
-            with path.open("r+b") as file:
-                if line.segment != FILE_SPAN:
-                    file.truncate(line.segment)
-                file.seek(one.start % line.segment)
+        path = Path(directory) / segment_name(line.name, pieces[0].start, line.segment)
+        with path.open("w+b") as file:
+            for piece in pieces:
+                plain = layout.open_any(b"".join(layout.store.get(layout.key_of(line, piece))))
+                file.seek(piece.start % line.segment)
                 file.write(plain)
-        end = piece.end
-        if piece.plain is not None and end % FILE_SPAN == 0:
-            end = piece.start + piece.plain
+            if line.segment != FILE_SPAN:
+                file.truncate(line.segment)
+        last = pieces[-1]
+        start = last.start if line.segment == FILE_SPAN else pieces[0].start
+        end = last.end
+        if last.plain is not None and end % FILE_SPAN == 0:
+            end = last.start + last.plain
         log = Log(Path(directory), [(line.name, start, end)], line.segment)
-        changes = engine.changes(layout.version, log, FileNames(), guard)
-        return [change.commit for change in changes]
+        return engine.last_commit(layout.version, log, guard)
 
 
 def connect_lines(

@@ -1,18 +1,20 @@
 """Orders the recovery of an addon to an instant, or to right before or after a transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.catalog import backups
-from holdfast.catalog.archiving import archives
+from holdfast.catalog.archiving import archives, points
 from holdfast.catalog.database.session import ReadSession, lock_addon
 from holdfast.catalog.schema import Addon, Backup, Restore
-from holdfast.contracts.archive import Marking, Replayable
+from holdfast.catalog.storage import archive_facts
+from holdfast.contracts.archive import Replayable
 from holdfast.contracts.engine import Engine
 from holdfast.domain.archive import windows as rules
-from holdfast.domain.archive.windows import Route
+from holdfast.domain.archive.windows import Base, Route
 from holdfast.domain.errors import Conflict, Invalid
 from holdfast.usecases import restores
-from holdfast.usecases.archiving import windows
+from holdfast.usecases.archiving import marking, windows
 from holdfast.usecases.archiving.finding import parse_instant, show_line
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.archives import RecoveryForm
@@ -27,16 +29,6 @@ class Planned:
     route: Route
 
 
-def require_marking(engine: object) -> Marking:
-    """Conflict for engines whose log has no named points."""
-    if not isinstance(engine, Marking):
-        raise Conflict(
-            "the log of this type has no named points; restore to a position or a transaction,"
-            " which `holdfast pitr find` lists"
-        )
-    return engine
-
-
 def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm) -> Planned:
     """Finds the way to a target. Conflict, which says why, for what the archive does not reach."""
     if not isinstance(engine, Replayable):
@@ -46,6 +38,12 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
     if archive is None:
         raise Conflict("this addon keeps no archive; restore a backup instead")
     outlook = windows.outlook(session, archive)
+    point = recovery.point and points.of_name(session, archive.pk, recovery.point)
+    if point and form.line is None:
+        line = marking.line_of(session, point)
+        outlook = outlook.on({line.pk} if line else ())
+        # Nothing is exactly at a point: with it and without it are the same.
+        recovery = Recovery(position=point.position)
     if form.line is not None:
         rows = archives.lines(session, archive.pk)
         outlook = outlook.on({row.pk for row in rows if show_line(row) == form.line})
@@ -60,14 +58,26 @@ def plan(session: ReadSession, engine: Engine, addon: Addon, form: RecoveryForm)
     elif recovery.position is not None:
         route = rules.route_to_position(outlook.routes, recovery.position)
         if route is None:
-            raise Conflict(f"{form.target_position} is in none of the archive's windows")
+            target = form.target_position or f"the point {form.target_name!r}"
+            raise Conflict(f"{target} is in none of the archive's windows, or not stored yet")
     else:
         leading = [route for route in outlook.routes if route.window.line == latest.line]
-        # Where a name is only the log tells, so it is read from the farthest snapshot on.
-        named = recovery.transaction
-        number = None if named is None else engine.parse_transaction(named)
-        route = rules.route_to_transaction(leading, number)
+        route = route_past(session, engine, leading, recovery.transaction)
     return Planned(recovery.of_line(route.window.line), route)
+
+
+def route_past(
+    session: ReadSession, engine: Replayable, leading: Sequence[Route], transaction: str | None
+) -> Route:
+    """The way past a transaction, from the nearest snapshot that is surely before it. Where a point
+    without a row is only the log tells, so that is read from the farthest snapshot on."""
+    positions = archive_facts.log_positions(session, [route.base.key for route in leading])
+
+    def precedes(base: Base) -> bool:
+        known = positions.get(base.key)
+        return bool(known) and transaction is not None and engine.precedes(known, transaction)
+
+    return rules.route_past(leading, precedes)
 
 
 def start(context: Context, target: Addon, planned: Planned) -> tuple[Backup, Restore]:
@@ -105,11 +115,11 @@ def _target(form: RecoveryForm, engine: Replayable) -> Recovery:
             raise Invalid(f"{name} {problem}", {name: problem}) from error
         return Recovery(position=position, inclusive=form.inclusive)
     if name == "targetName":
-        require_marking(engine)
+        marking.require_marking(engine)
         return Recovery(point=value)
     if name != "targetTimestamp":
         try:
-            engine.parse_transaction(value)
+            engine.precedes({}, value)
         except ValueError as error:
             raise Invalid(f"{name} {error}", {name: str(error)}) from error
         return Recovery(transaction=value, inclusive=name == "withTransaction")

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.schema import ArchiveRow
+from holdfast.catalog.schema import ArchivePoint, ArchiveRow
 from holdfast.catalog.storage import archive_facts
 from holdfast.contracts.archive import Change
 from holdfast.domain.archive import windows as rules
@@ -16,6 +16,7 @@ from holdfast.views.shapes.addons import (
     ArchiveWindow,
     Changes,
     ChangeView,
+    Marked,
     OpenArchiveGap,
     PitrWindow,
     TableChangeView,
@@ -80,6 +81,11 @@ def view(session: ReadSession, archive: ArchiveRow) -> ArchiveView:
     )
 
 
+def marked(point: ArchivePoint, show: Callable[[int], str]) -> Marked:
+    position, timestamp = show(point.position), rfc3339(point.instant)
+    return Marked(name=point.name, position=position, timestamp=timestamp)
+
+
 def changes(
     begin: int, end: int, listed: Iterable[Change], show: Callable[[int], str], line: str | None
 ) -> Changes:
@@ -92,6 +98,7 @@ def changes(
             tables=[TableChangeView(**asdict(table)) for table in change.tables],
             defines=change.defines,
             statement=change.statement or None,
+            name=change.point or None,
             is_whole=change.is_whole,
             line=line,
         )

@@ -267,7 +267,8 @@ class TableChangeView(Shape):
 
 class ChangeView(Shape):
     """A commit. `isWhole`: all rows are counted; else it began before the log that was read.
-    `line` is needed to go there and is left out on the newest line."""
+    `line` is needed to go there and is left out on the newest line. With a `name` it is no commit
+    but a named point."""
 
     timestamp: str
     position: str
@@ -276,6 +277,7 @@ class ChangeView(Shape):
     is_whole: bool
     transaction: str | None = None
     statement: str | None = None
+    name: str | None = None
     line: str | None = None
 
 

@@ -121,17 +121,20 @@ async def adopt(request: Request, posted: Posting, store: str) -> Response:
     require_fresh(request, posted.viewer, posted.form)
     form = Form.of(posted.form, _FIELDS)
     calls = Calls(request, posted.viewer.caller)
-    adopted: dict[str, Any] = {"backups": [], "problems": [], "next": form.value("after")}
+    adopted: dict[str, Any] = {
+        "backups": [], "archives": [], "problems": [], "next": form.value("after"),
+    }  # fmt: skip
     for _ in range(_ROUNDS):
         body = {"passphrase": form.value("passphrase"), "after": adopted["next"]}
         chosen = {**without_empty(body), "trusted": form.on("trusted")}
         answer = await calls.ask("POST", _route(store, "adopt"), chosen)
         if not answer.ok:
             refused = form.refuse(answer)
-            so_far = adopted if adopted["backups"] else None
+            so_far = adopted if adopted["backups"] or adopted["archives"] else None
             viewer = posted.viewer
             return await _adoption_page(request, viewer, store, refused, so_far, answer.status)
         adopted["backups"] += answer.data["backups"]
+        adopted["archives"] += answer.data["archives"]
         adopted["problems"] += answer.data["problems"]
         adopted["next"] = answer.data.get("next")
         if adopted["next"] is None:

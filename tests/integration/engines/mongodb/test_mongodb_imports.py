@@ -17,7 +17,7 @@ from fixtures.mongodb import MongoServer
 from fixtures.mongodb_data import differences, fill, fingerprint, leftovers
 from fixtures.mongodb_dumps import import_file, take
 from fixtures.postgres import Log
-from holdfast.domain.errors import EvidenceMissing
+from holdfast.domain.errors import EvidenceMissing, RestoreDiffers
 from holdfast.engines.mongodb.dump import archive
 from holdfast.engines.mongodb.dump.archive import COLLECTION, SEPARATOR, TIME_SERIES, VIEW, Meta
 from holdfast.engines.mongodb.imports import survey
@@ -72,6 +72,59 @@ def a_directory(body: bytes, *, zipped: bool, documents_first: bool) -> bytes:
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
+
+
+OLD_INDEXES: dict[str, dict[str, Any]] = {
+    "true": {"key": {"a": True}},
+    "nothing": {"key": {"b": ""}},
+    "zero": {"key": {"a": 0, "b": -1}},
+    "not a number": {"key": {"c": float("nan")}},
+    "unknown options": {"key": {"d": 1}, "safe": True, "dropDups": True, "v": 0},
+    "words for flags": {"key": {"e": 1}, "unique": 1, "sparse": "true", "background": 1.0},
+    "expiry of two fields": {"key": {"b": 1, "c": 1}, "expireAfterSeconds": 60},
+}
+"""What servers before 3.4 took, and `mongorestore` says of its archives."""
+
+
+def test_indexes_of_old_servers_take_the_form_of_today(mongodb: MongoServer) -> None:
+    mongodb.wipe()
+    indexes = [
+        {"v": 1, "name": name, "ns": "old.shop", **index} for name, index in OLD_INDEXES.items()
+    ]
+    meta = a_meta("old", "shop", indexes=indexes)
+    log = Log()
+    _, loaded = import_file(mongodb.address, an_archive([(meta, [bson.encode({"_id": 1})])]), log)
+    assert loaded.skipped == ()
+    present = mongodb.client()["old"]["shop"].index_information()
+    assert present.keys() == {"_id_", *OLD_INDEXES}
+    assert [present[name]["key"] for name in ("true", "zero", "not a number")] == [
+        [("a", 1)],
+        [("a", 1), ("b", -1)],
+        [("c", 1)],
+    ]
+    assert present["words for flags"]["unique"] is True
+    assert "expireAfterSeconds" not in present["expiry of two fields"]
+    assert sum("in the form of today" in line for line in log.lines) == len(OLD_INDEXES)
+
+
+def test_of_a_document_that_was_written_again_the_last_one_stays(mongodb: MongoServer) -> None:
+    mongodb.wipe()
+    documents = [{"_id": 1, "n": "first"}, {"_id": 2}, {"_id": 1, "n": "last"}]
+    body = an_archive([(a_meta("shop", "jobs"), [bson.encode(each) for each in documents])])
+    log = Log()
+    import_file(mongodb.address, body, log)
+    jobs = mongodb.client()["shop"]["jobs"]
+    assert list(jobs.find(sort=[("_id", 1)])) == [{"_id": 1, "n": "last"}, {"_id": 2}]
+    assert [line for line in log.lines if line.startswith("shop.jobs: ") and "the last one" in line]
+
+
+def test_a_capped_collection_with_a_repeated_document_is_refused(mongodb: MongoServer) -> None:
+    mongodb.wipe()
+    documents = [bson.encode({"_id": number}) for number in (1, 2, 1)]
+    meta = a_meta("shop", "ring", options={"capped": True, "size": 4096})
+    with pytest.raises(RestoreDiffers, match=r"documents of shop\.ring"):
+        import_file(mongodb.address, an_archive([(meta, documents)]), Log())
+    assert "ring" not in mongodb.client()["shop"].list_collection_names()
 
 
 @pytest.mark.parametrize(

@@ -218,10 +218,14 @@ def test_only_a_file_and_an_offset_are_a_position() -> None:
             binlog.parse_position(text)
 
 
-def test_snapshots_know_the_numbers_of_one_domain() -> None:
-    assert (binlog.parse_gtid("0-1-77"), binlog.parse_gtid("1-1-77")) == (77, None)
+def test_a_snapshot_knows_the_transactions_before_it_by_domain() -> None:
+    position = {"gtids": "0-1-77,5-2-9"}
+    before = [binlog.precedes(position, gtid) for gtid in ("0-1-77", "5-2-8", "5-1-9")]
+    behind = [binlog.precedes(position, gtid) for gtid in ("0-9-78", "5-2-10", "3-1-1")]
+    assert (before, behind) == ([False] * 3, [True] * 3)
+    assert not binlog.precedes({"gtids": ""}, "0-1-1")  # nothing was noted
     with pytest.raises(ValueError, match="must be a GTID"):
-        binlog.parse_gtid("77")
+        binlog.precedes(position, "77")
 
 
 @pytest.mark.parametrize(

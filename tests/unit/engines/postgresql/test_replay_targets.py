@@ -54,8 +54,22 @@ def test_only_an_lsn_is_a_position() -> None:
             wal_replay.parse_position(text)
 
 
-def test_a_name_that_is_in_the_log_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wal_replay, "points", lambda *_: [7, 20] if _[-1] == "here" else [])
-    assert stop(point="here") == ONE  # that at 7 lies before the snapshot's end
-    with pytest.raises(RestoreDiffers, match="no point is called 'there' in the log from 0/0 to"):
-        stop(point="there")
+def test_a_snapshot_knows_the_next_transaction() -> None:
+    position = {"next": 200}
+    assert [wal_replay.precedes(position, text) for text in ("199", "200", "9999")] == [
+        False, True, True,
+    ]  # fmt: skip
+    assert wal_replay.precedes({"next": (1 << 32) - 5}, "3")  # behind the end of the circle
+    assert not wal_replay.precedes({}, "200")
+    with pytest.raises(ValueError, match="must be a number"):
+        wal_replay.precedes(position, "0-1-1")
+
+
+@pytest.mark.parametrize(
+    ("positions", "problem"),
+    [([], "no point is called 'x' in the log from 0/1 to 0/9"),
+     ([7, 20], "2 points are called 'x': restore to the position of the one that is meant, 0/7, ")],
+)  # fmt: skip
+def test_a_name_must_be_in_the_log_once(positions: list[int], problem: str) -> None:
+    with pytest.raises(RestoreDiffers, match=problem):
+        wal_replay.single_point(positions, "x", [("00000001", 1, 5), ("00000001", 5, 9)])

@@ -15,10 +15,10 @@ from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.http import answers
 from holdfast.http.state import State
 from holdfast.http.writing import Writing
-from holdfast.kit.clock import rfc3339
 from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.archiving import archives as verbs
-from holdfast.usecases.archiving import finding, recovery
+from holdfast.usecases.archiving import finding, marking, recovery
+from holdfast.usecases.archiving.marking import MarkRequest
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.archives import ArchiveForm, MarkForm, RecoveryForm
 from holdfast.views import backups as backup_views
@@ -111,24 +111,34 @@ def list_changes(
 
 
 @router.post(f"{ADDON}/archive/marks", response_model=One[Marked])
-def mark_archive(api: State, caller: Updater, at: AtAddon, form: MarkForm) -> Response:
-    """Extension: writes a named point into the server's log, to restore to."""
+def mark_archive(
+    api: State, writing: Writing, caller: Updater, at: AtAddon, form: MarkForm
+) -> Response:
+    """Extension: writes a named point into the server's log, to restore to. A name is given once; a
+    repeated request gets the first one's point."""
+    request = MarkRequest(form.name, writing.digest(caller), bool(writing.key))
     with api.catalog.read() as session:
         addon = at.addon(session, caller)
         engine = api.engines(addon.kind)
-        marking = recovery.require_marking(engine)
+        marker = marking.require_marking(engine)
+        show = finding.require_readable(engine).show_position
         archive = archives.of_addon(session, addon.pk)
         if archive is None or not archive.wanted:
             raise Conflict("the addon's log is not archived: switch that on with `pitr enable`")
+        archive_pk = archive.pk
         address = addons.working_address(addon, api.services.sealer)
+        earlier = marking.marked_before(session, archive, request, api.clock.now())
+        if earlier is not None:
+            return answers.one(views.marked(earlier, show))
     try:
-        point = marking.mark(address, form.name)
+        point = marker.mark(address, form.name)
     except ValueError as error:
         raise Invalid(f"name {error}", {"name": str(error)}) from error
-    show = finding.require_readable(engine).show_position
-    return answers.one(
-        Marked(name=form.name, position=show(point.position), timestamp=rfc3339(point.instant))
-    )
+
+    def note(context: Context) -> Marked:
+        return views.marked(marking.note(context, archive_pk, request, point), show)
+
+    return writing.change(caller, note)
 
 
 @router.post(f"{ADDON}/pitr", response_model=One[RecoveryStarted])

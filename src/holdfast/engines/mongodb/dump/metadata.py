@@ -6,11 +6,13 @@ index's keys has a meaning.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Any, cast
 
 import bson
 from bson import json_util
 from bson.codec_options import DatetimeConversion
+from bson.decimal128 import Decimal128
 from bson.json_util import JSONMode, JSONOptions
 
 from holdfast.domain.errors import EvidenceMissing
@@ -26,6 +28,15 @@ _JSON: JSONOptions = JSONOptions(
 _UNCREATABLE_OPTIONS = ("temp", "autoIndexId", "flags", "uuid", "recordPreImages", "idIndex")
 """Options that servers list and refuse, or that only older ones know."""
 _UNCREATABLE_INDEX_FIELDS = ("ns", "clustered")
+_INDEX_OPTIONS = frozenset(
+    (
+        *("v", "key", "name", "unique", "sparse", "hidden", "background", "expireAfterSeconds"),
+        *("collation", "partialFilterExpression", "wildcardProjection", "storageEngine", "bits"),
+        *("min", "max", "bucketSize", "weights", "default_language", "language_override"),
+        *("textIndexVersion", "2dsphereIndexVersion", "prepareUnique", "clustered"),
+    )
+)
+_FLAGS = ("unique", "sparse", "hidden", "background")
 MAX_EXPIRY_SECONDS = 2147483647
 _SERVER_CODE = frozenset(("$where", "$function", "$accumulator"))
 """Operators that run JavaScript on the server."""
@@ -132,6 +143,30 @@ def index_specs(definition: Definition, expiry: int = MAX_EXPIRY_SECONDS) -> lis
             spec.setdefault("collation", {"locale": "simple"})
         specs.append(spec)
     return specs
+
+
+def modernised(index: Document) -> Document:
+    """An index as servers take it today. Before 3.4 they took any direction and any option, and
+    ignored what they did not know; as ascending ones, and without these, it does the same."""
+    keys = {
+        name: direction if _is_direction(direction) else 1
+        for name, direction in cast("Document", index["key"]).items()
+    }
+    options = {name: value for name, value in index.items() if name in _INDEX_OPTIONS}
+    flags = {name: bool(value) for name, value in options.items() if name in _FLAGS}
+    modern = {**options, **flags, "key": keys}
+    if index.get("v") not in (1, 2):
+        modern.pop("v", None)
+    if len(keys) > 1:  # which expired nothing
+        modern.pop("expireAfterSeconds", None)
+    return modern
+
+
+def _is_direction(value: object) -> bool:
+    """Whether it is a number but zero, or the name of a kind of index."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value != 0 and not isnan(value)
+    return isinstance(value, Decimal128) or (isinstance(value, str) and bool(value))
 
 
 def expiries(

@@ -1,6 +1,7 @@
 """Inserts documents as they are: no document is decoded, and none is changed by the server."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -26,6 +27,7 @@ from holdfast.engines.mongodb.dump.inventory import SYSTEM_CODE
 _MAX_BATCH_BYTES = 8 << 20
 _MAX_BATCH_DOCUMENTS = 50_000
 _UNKNOWN_FIELD = 40415
+_DUPLICATE_KEY = 11000
 _WIRE_5_1 = 14
 _ZERO_TIMESTAMP = re.compile(rb"\x11[^\0]*\0\0{8}")
 _ZERO = Timestamp(0, 0)
@@ -40,15 +42,27 @@ class Loader:
     """Loads one collection in batches; a batch is sent while the next one is gathered.
 
     Leaving the block sends the rest. RestoreDiffers when the server refuses a document.
-    `ordered`: documents keep their order, as those of capped collections have to.
+    `ordered`: documents keep their order, as those of capped collections have to. `name`: what
+    errors call the collection. `repeats`, of an unordered one: a document with an `_id` that is
+    loaded replaces the one before it, and is counted there under `collection`; without it the
+    server refuses it.
     """
 
     def __init__(
-        self, connection: Connection, database: str, collection: str, *, ordered: bool = False
+        self,
+        connection: Connection,
+        database: str,
+        collection: str,
+        *,
+        ordered: bool = False,
+        name: str = "",
+        repeats: Counter[str] | None = None,
     ) -> None:
         self._connection = connection
         self._namespace = database, collection
         self._ordered = ordered
+        self._name = name or collection
+        self._repeats = repeats
         self._batch: list[RawDocument] = []
         self._batch_bytes = 0
         self._sender = ThreadPoolExecutor(1, "load")
@@ -108,19 +122,20 @@ class Loader:
             self.replace_document(item)
 
     def replace_document(self, item: RawDocument) -> None:
-        """Gives an inserted document its zero timestamps again."""
+        """Puts a document in the place of the inserted one with its `_id`, zero timestamps
+        included."""
         _, collection = self._namespace
         try:
             identity = RawBSONDocument(item.raw, _LENIENT)["_id"]
         except MALFORMED as error:
             raise RestoreDiffers(
-                f"a document of {collection} with a timestamp of zero has no _id"
+                f"a document of {self._name} with a timestamp of zero has no _id"
             ) from error
         literal = [{"$replaceRoot": {"newRoot": {"$literal": item}}}]
         update: Document = {"q": {"_id": {"$eq": identity}}, "u": literal}
         reply = self._run({"update": collection, "updates": [update]})
         if reply["n"] != 1:
-            raise RestoreDiffers(f"a timestamp of zero in {collection} is lost")
+            raise RestoreDiffers(f"a document of {self._name} is lost")
 
     def _run(self, command: Document) -> Document:
         """Writes into the collection. RestoreDiffers when the server refuses a document."""
@@ -133,9 +148,28 @@ class Loader:
         try:
             return self._connection.write(database, command)
         except RefusedDocuments as error:
-            raise RestoreDiffers(
-                f"the server refused documents of {database}: {error_text(error)}"
-            ) from error
+            repeated = repeated_documents(error, command) if self._repeats is not None else []
+            if self._repeats is None or not repeated:
+                text = error_text(error).replace(collection, self._name)
+                raise RestoreDiffers(
+                    f"the server refused documents of {database}.{self._name}: {text}"
+                ) from error
+            for document in repeated:
+                self.replace_document(document)
+            self._repeats[collection] += len(repeated)
+            return {}
+
+
+def repeated_documents(error: RefusedDocuments, insertion: Document) -> list[RawDocument]:
+    """The documents that were refused because their `_id` is there; none if others were, too."""
+    refused: list[Document] = (error.details or {}).get("writeErrors", [])
+    if any(
+        entry.get("code") != _DUPLICATE_KEY or list(entry.get("keyPattern", ())) != ["_id"]
+        for entry in refused
+    ):
+        return []
+    documents: list[RawDocument] = insertion.get("documents", [])
+    return [documents[entry["index"]] for entry in refused if documents]
 
 
 def has_zero_timestamp(document: bytes) -> bool:

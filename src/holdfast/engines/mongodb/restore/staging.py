@@ -4,15 +4,18 @@ A rename inside a database takes no time, whatever the size; into another one it
 cannot be renamed is staged too: time series as collections of their buckets, views as definitions.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+
+import bson
 
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Member, Skipped
 from holdfast.domain.errors import EvidenceMissing, RestoreDiffers
 from holdfast.domain.units import show_bytes
 from holdfast.engines import staging_names
-from holdfast.engines.mongodb.client.connection import Connection, WireError, connect
+from holdfast.engines.mongodb.client.connection import Connection, Document, WireError, connect
 from holdfast.engines.mongodb.client.server_errors import error_code, error_text, translated
 from holdfast.engines.mongodb.dump import archive, metadata, sessions
 from holdfast.engines.mongodb.dump.archive import (
@@ -60,6 +63,7 @@ class Staging:
         self._attempt = attempt
         self._guard = guard
         self._skipped: list[Skipped] = []
+        self._repeats = Counter[str]()
 
     def run(self, fetch: Fetch) -> Inventory:
         """Loads, tries and counts the dump, and records all that the swap needs."""
@@ -88,7 +92,7 @@ class Staging:
                 plan += self.load_member(connection, member, fetch, len(plan))
         plan = [self.with_indexes(connection, placement) for placement in plan]
         counted = [
-            (placement.definition, count(connection, (placement.database, placement.beside)))
+            (placement.definition, self.count_read(connection, placement))
             for placement in plan
             if placement.definition.type != VIEW
         ]
@@ -100,6 +104,16 @@ class Staging:
             plan, phase=STAGED, databases=sorted({placement.database for placement in plan})
         )
         return replace(merge(counted, views), skipped=tuple(self._skipped))
+
+    def count_read(self, connection: Connection, placement: Placement) -> int:
+        """The documents of the collection beside, and those that others of the dump replaced."""
+        repeats = self._repeats[placement.beside]
+        if repeats:
+            self._attempt.say(
+                f"{placement.database}.{placement.name}: documents that are more than once in the"
+                f" dump, as they were written again meanwhile: {repeats}; the last one stays"
+            )
+        return count(connection, (placement.database, placement.beside)) + repeats
 
     def contents(self, member: Member, fetch: Fetch) -> Contents:
         reader = Reader(fetch(member.name))
@@ -149,10 +163,28 @@ class Staging:
                         resources.close()
                         loaders.clear()
                     loaders[run.namespace] = resources.enter_context(
-                        loader_of(connection, plan[run.namespace])
+                        self.loader_of(connection, plan[run.namespace])
                     )
                 loaders[run.namespace].add(run.documents())
         return list(plan.values())
+
+    def loader_of(self, connection: Connection, placement: Placement) -> Loader:
+        """A loader of the collection beside; capped ones keep their order.
+
+        What was not read at one instant may hold a document twice; a capped one, which gives
+        nothing up but by age, may not.
+        """
+        is_plain = placement.definition.type == COLLECTION
+        is_capped = is_plain and bool(placement.definition.options.get("capped"))
+        may_repeat = not is_capped and not self._dump.facts.get("instant")
+        return Loader(
+            connection,
+            placement.database,
+            placement.beside,
+            ordered=is_capped,
+            name=placement.name,
+            repeats=self._repeats if may_repeat else None,
+        )
 
     def create_beside(
         self, connection: Connection, definition: Definition, number: int
@@ -195,13 +227,43 @@ class Staging:
             connection.write(definition.database, metadata.create_command(target, definition))
         specs = metadata.index_specs(definition, harmless_expiry(connection))
         refused = create_indexes(connection, definition.database, target, specs)
+        definition, refused = self.modernise(connection, definition, target, refused)
         if is_series:
             drop(connection, definition.database, target)
         for spec, reason in refused:
-            self._skip(definition, "indexes", f"{definition.name}: {spec['name']}", reason)
+            text = reason.replace(target, definition.name)
+            self._skip(definition, "indexes", f"{definition.name}: {spec['name']}", text)
         lost = {spec["name"] for spec, _ in refused}
         indexes = [index for index in definition.indexes if index.get("name") not in lost]
         return replace(placement, definition=replace(definition, indexes=indexes))
+
+    def modernise(
+        self,
+        connection: Connection,
+        definition: Definition,
+        target: str,
+        refused: Sequence[tuple[Document, str]],
+    ) -> tuple[Definition, Sequence[tuple[Document, str]]]:
+        """Makes refused indexes in the form of today; returns the definition with these, and what
+        is refused all the same."""
+        indexes = {str(index.get("name")): index for index in definition.indexes}
+        remaining: list[tuple[Document, str]] = []
+        for spec, reason in refused:
+            name = str(spec["name"])
+            modern = replace(definition, indexes=[metadata.modernised(indexes[name])])
+            specs = metadata.index_specs(modern, harmless_expiry(connection))
+            # Compared as bytes: to Python, true is 1.
+            is_same = bson.encode(spec) == bson.encode(specs[0])
+            if is_same or create_indexes(connection, definition.database, target, specs):
+                remaining.append((spec, reason))
+                continue
+            indexes[name] = modern.indexes[0]
+            refusal = reason.replace(target, definition.name)
+            self._attempt.say(
+                f"index {name} of {definition.database}.{definition.name} is made in the form of"
+                f" today: servers no longer take its old one: {refusal}"
+            )
+        return replace(definition, indexes=list(indexes.values())), remaining
 
     def _skip(self, definition: Definition, kind: str, name: str, reason: str) -> None:
         self._skipped.append(Skipped(definition.database, kind, name, reason))
@@ -217,14 +279,6 @@ class Staging:
                     f" {show_bytes(self._dump.size)} that are loaded: members of the set that"
                     " lag behind may have to be synchronised from the start"
                 )
-
-
-def loader_of(connection: Connection, placement: Placement) -> Loader:
-    """A loader of the collection beside; capped ones keep their order."""
-    capped = placement.definition.type == COLLECTION and bool(
-        placement.definition.options.get("capped")
-    )
-    return Loader(connection, placement.database, placement.beside, ordered=capped)
 
 
 def is_working(address: Address, application: str) -> bool:

@@ -9,10 +9,11 @@ import mmap
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 from holdfast.contracts.archive import FILE_SPAN
 from holdfast.domain.errors import EvidenceMissing
@@ -151,13 +152,18 @@ def parse_position(text: str) -> int:
 _GTID = re.compile(r"(\d{1,10})-(\d{1,10})-(\d{1,20})")
 
 
-def parse_gtid(text: str) -> int | None:
-    """The number of a transaction of the first domain, None for other domains: snapshots remember
-    one number only. ValueError unless it is a GTID."""
-    match = _GTID.fullmatch(text)
+def precedes(position: Mapping[str, Any], transaction: str) -> bool:
+    """Whether a snapshot's GTIDs, one a domain, come before a transaction's. ValueError unless that
+    is a GTID."""
+    match = _GTID.fullmatch(transaction)
     if match is None:
         raise ValueError("must be a GTID, such as 0-1-4711")
-    return int(match[3]) if int(match[1]) == 0 else None
+    domain, number = match[1], int(match[3])
+    gtids = str(position.get("gtids") or "")
+    reached = {
+        gtid.partition("-")[0]: int(gtid.rpartition("-")[2]) for gtid in gtids.split(",") if gtid
+    }
+    return bool(reached) and reached.get(domain, 0) < number
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,14 +155,12 @@ def log_position(address: Address, note: str) -> dict[str, object] | None:
         source = binlog.source_of(Path(base).with_name(words[0]))
     except (EvidenceMissing, OSError):
         return None
-    next_number = binlog.parse_gtid(gtids) if gtids.startswith("0-") and "," not in gtids else None
     return {
         "source": source,
         "line": name,
         "end": number * FILE_SPAN + int(words[1]),
         "instant": instant,
         "gtids": gtids,
-        **({"next": next_number + 1} if next_number is not None else {}),
     }
 
 

@@ -23,7 +23,7 @@ from holdfast.engines.postgresql.physical.replication import Replication, replic
 from holdfast.engines.postgresql.physical.snapshot import parse_lsn, setting_bytes
 from holdfast.kit.processes.guard import Guard
 
-_EPOCH_MS = 946_684_800_000
+EPOCH_MS = 946_684_800_000
 """2000-01-01, which the clocks of the replication protocol count from, in ms since 1970."""
 
 _HISTORY_LINE = re.compile(r"\s*(\d+)\s+([0-9A-F]+)/([0-9A-F]+)")
@@ -162,7 +162,7 @@ class Following:
             )
         data = bytes(message[25:])
         self._expected += len(data)
-        return Arrival(start, data, _EPOCH_MS + sent // 1000)
+        return Arrival(start, data, EPOCH_MS + sent // 1000)
 
     def _fork(self) -> Fork:
         """The COPY has ended; the next result tells where the log goes on, or what is wrong."""

@@ -22,7 +22,11 @@ from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.physical.following import show_lsn
 from holdfast.engines.postgresql.physical.snapshot import parse_lsn
-from holdfast.engines.postgresql.physical.wal_replay import instant_of, require_whole
+from holdfast.engines.postgresql.physical.wal_replay import (
+    instant_of,
+    instant_of_point,
+    require_whole,
+)
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.process import Child, Command
 
@@ -98,7 +102,7 @@ def changes(
 ) -> Iterator[Change]:
     chosen = tools.server(tools_dir, version)
     for line, start, end in log.legs:
-        reader = _Reader(names_then)
+        reader = _Reader(names_then, log, line)
         for text in _records(chosen, log, (line, start, end), guard):
             change = reader.read(text)
             if change is not None and start <= change.commit.position < end:
@@ -130,13 +134,16 @@ class _Reader:
     """Reads records in order. Of transactions with a number below the first that a snapshot of the
     running ones names as the next, some may have begun before the log that is read."""
 
-    def __init__(self, names_then: FileNames) -> None:
+    def __init__(self, names_then: FileNames, log: Log, line: str) -> None:
         self._names = names_then
+        self._log = log
+        self._line = line
         self._open: dict[int, _Open] = {}
         self._next: int | None = None
 
     def read(self, text: str) -> Change | None:
-        """What a commit did, None for all other records and for commits that did nothing."""
+        """What a commit did, or a named point; None for other records and for commits that did
+        nothing."""
         match = _RECORD.match(text)
         if match is None:
             return None
@@ -144,6 +151,10 @@ class _Reader:
         transaction = int(number)
         if manager == "Transaction":
             return self.end(transaction, lsn, kind, details)
+        if kind == "RESTORE_POINT":
+            position = parse_lsn(lsn)
+            instant = instant_of_point(self._log, self._line, position)
+            return Change(Commit(position, instant, ""), [], point=details)
         if manager in ("Standby", "XLOG"):
             # In a snapshot of the running ones, and in a checkpoint.
             if self._next is None and (upcoming := _NEXT_NUMBER.search(details)):

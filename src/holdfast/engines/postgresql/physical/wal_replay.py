@@ -7,7 +7,7 @@ some ms. So a time becomes a position first, by reading the commits.
 
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from holdfast.engines.postgresql.client import tools
 from holdfast.engines.postgresql.client.address import connect
 from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.client.tools import ToolSet
-from holdfast.engines.postgresql.physical.following import show_lsn
+from holdfast.engines.postgresql.physical.following import EPOCH_MS, show_lsn
 from holdfast.engines.postgresql.physical.snapshot import parse_lsn
 from holdfast.kit.processes.process import Command, run
 
@@ -39,8 +39,12 @@ _NOT_REACHED = "recovery ended before configured recovery target was reached"
 _REDONE = re.compile(r"redo done at ([0-9A-F]+/[0-9A-F]+)")
 _LAST_COMMIT = re.compile(r"last completed transaction was at log time (.+)")
 _READ_SECONDS = 24 * 3600
-_PAGE_BYTES, _HEADER_BYTES = 8192, 40
+_NUMBERS = 1 << 32
+"""Transactions are numbered in a circle of so many."""
+_PAGE_BYTES, _HEADER_BYTES, _SHORT_HEADER_BYTES = 8192, 40, 24
 _SMALLEST_RECORD_BYTES = 24
+_POINT_CLOCK = struct.Struct("<26xq")
+"""Of a restore point: the record's header, then in µs since 2000 when it was made."""
 
 
 def commits(tools_dir: Path, version: str, log: Log) -> list[Commit]:
@@ -73,15 +77,18 @@ def _records(chosen: ToolSet, log: Log, line: str, start: int, end: int, manager
     return finished.stdout.decode(errors="replace").splitlines()
 
 
-def points(tools_dir: Path, version: str, log: Log, name: str) -> list[int]:
-    """Where the log has a restore point of that name, each place once."""
+def locate(tools_dir: Path, version: str, logs: Iterable[Log], name: str) -> int:
+    """The position of the restore point of that name. RestoreDiffers unless there is one."""
     chosen = tools.server(tools_dir, version)
-    matches = (
-        _POINT.search(text)
-        for line, start, end in log.legs
-        for text in _records(chosen, log, line, start, end, "XLOG")
-    )
-    return sorted({parse_lsn(match[1]) for match in matches if match and match[2] == name})
+    positions: set[int] = set()
+    legs: list[tuple[str, int, int]] = []
+    for log in logs:
+        legs += log.legs
+        for line, start, end in log.legs:
+            for text in _records(chosen, log, line, start, end, "XLOG"):
+                if (match := _POINT.search(text)) and match[2] == name:
+                    positions.add(parse_lsn(match[1]))
+    return single_point(sorted(positions), name, legs)
 
 
 def mark(address: Address, name: str) -> Point:
@@ -90,8 +97,9 @@ def mark(address: Address, name: str) -> Point:
     with translated(), connect(address) as session:
         try:
             row = session.execute(
-                "SELECT pg_create_restore_point(%s) - '0/0'::pg_lsn,"
-                " ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+                "SELECT left(pg_walfile_name(point), 8), point - '0/0'::pg_lsn,"
+                " ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+                " FROM pg_create_restore_point(%s) point",
                 [name],
             ).fetchone()
         except InsufficientPrivilege as error:
@@ -101,7 +109,7 @@ def mark(address: Address, name: str) -> Point:
                 reason="rights",
             ) from error
     assert row is not None
-    return Point(int(row[0]), int(row[1]))
+    return Point(str(row[0]), int(row[1]), int(row[2]))
 
 
 def instant_of(seconds: str, fraction: str | None) -> int:
@@ -131,6 +139,18 @@ def require_whole(log: Log, line: str, end: int, words: str) -> None:
         raise EvidenceMissing(f"the archived WAL is damaged at {show_lsn(reached)}: {last}")
 
 
+def instant_of_point(log: Log, line: str, position: int) -> int:
+    """When the restore point at `position` was made, in ms; `pg_waldump` does not print that."""
+    data = b""
+    while (missing := _POINT_CLOCK.size - len(data)) > 0:
+        page_end = position - position % _PAGE_BYTES + _PAGE_BYTES
+        data += read_log(log, line, position, min(page_end, position + missing))
+        is_first = page_end % log.segment == 0
+        position = page_end + (_HEADER_BYTES if is_first else _SHORT_HEADER_BYTES)
+    (micro,) = _POINT_CLOCK.unpack(data)
+    return EPOCH_MS - (-micro // 1000)
+
+
 def read_log(log: Log, line: str, start: int, end: int) -> bytes:
     parts: list[bytes] = []
     while start < end:
@@ -155,10 +175,14 @@ def parse_position(text: str) -> int:
     return parse_lsn(text)
 
 
-def parse_transaction(text: str) -> int:
-    if not text.isdecimal():
+def precedes(position: Mapping[str, Any], transaction: str) -> bool:
+    """Whether the transaction had not begun at the end of a snapshot."""
+    if not transaction.isdecimal():
         raise ValueError("must be a number")
-    return int(text)
+    upcoming = position.get("next")
+    if upcoming is None:
+        return False
+    return (int(transaction) - int(upcoming)) % _NUMBERS < _NUMBERS // 2
 
 
 def settle_stop(
@@ -176,20 +200,15 @@ def settle_stop(
         if not named:
             raise RestoreDiffers(f"transaction {target.transaction} did not commit in this log")
         return _stop_at(listed, named[-1].position, inclusive=target.inclusive)
-    if target.point is not None:
-        positions = points(tools_dir, version, log, target.point)
-        point = single_point([p for p in positions if p >= consistent], target.point, log)
-        # Nothing is exactly at a point: with it and without it are the same.
-        return _stop_after(listed, [commit.position < point for commit in listed])
     assert target.instant is not None
     latest = target.instant if target.inclusive else target.instant - 1
     return _stop_after(listed, [commit.instant <= latest for commit in listed])
 
 
-def single_point(positions: Sequence[int], name: str, log: Log) -> int:
+def single_point(positions: Sequence[int], name: str, legs: Sequence[tuple[str, int, int]]) -> int:
     """RestoreDiffers unless exactly one point has the name."""
     if not positions:
-        first, last = show_lsn(log.legs[0][1]), show_lsn(log.legs[-1][2])
+        first, last = show_lsn(legs[0][1]), show_lsn(legs[-1][2])
         raise RestoreDiffers(f"no point is called {name!r} in the log from {first} to {last}")
     if len(positions) > 1:
         shown = ", ".join(show_lsn(position) for position in positions)
