@@ -1,6 +1,7 @@
 """`make bench-metrics`: what a scrape of 2,000 addons costs, while everything runs in one process.
 
-Each addon has four schedules, 30 finished backups and 10 drills in a fresh SQLite catalogue. The
+Each addon has four schedules, 30 finished backups, 10 drills and an archived log of 200 pieces in a
+fresh SQLite catalogue. The
 first scrape counts the copies in all stores, the others take that count for a minute.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from benchmarks.catalogue import Number, insert_backups, insert_rows, numbers, padded
 from benchmarks.fleet import fill_fleet
@@ -23,7 +24,8 @@ from demo.screen import Screen
 from demo.server import Server
 from holdfast.bootstrap import Parts
 from holdfast.catalog import protection
-from holdfast.catalog.schema import Addon, Drill
+from holdfast.catalog.archiving import archives
+from holdfast.catalog.schema import Addon, ArchiveLine, ArchivePiece, ArchiveRow, Drill
 from holdfast.domain.units import DAY_MS, HOUR_MS
 from holdfast.kit.clock import SystemClock
 from holdfast.settings import Settings
@@ -31,6 +33,8 @@ from holdfast.settings import Settings
 _TARGET_MS = 200.0
 _BACKUPS = 30
 _DRILLS = 10
+_PIECES = 200
+_SEGMENT = 1 << 24
 _ADDONS_AT_ONCE = 200
 _SCHEDULES_PER_ADDON = 4
 # The addons have no servers and the backups no objects, so neither is looked for.
@@ -100,11 +104,77 @@ def _fill(home: Path, count: int) -> None:
         number = numbers(count * (_BACKUPS - _DRILLS) + 1, count * _BACKUPS)
         began = now - (count * _BACKUPS - number) * step
         insert_rows(session, Drill, _drill(first_pk + number % count, number, began))
+        # Servers of another machine: none of this one tries to follow them.
+        session.execute(update(Addon).values(managed=True, node="elsewhere"))
+        number = numbers(1, count)
+        insert_rows(session, ArchiveRow, _archive(first_pk + number - 1, now))
+        insert_rows(session, ArchiveLine, _line(number, now))
+        number = numbers(0, count * _PIECES - 1)
+        piece = _piece(1 + number // _PIECES, number % _PIECES, now)
+        insert_rows(session, ArchivePiece, piece)
     for first in range(0, count, _ADDONS_AT_ONCE):
         with catalog.write() as session:
             chosen = addon_pks[first : first + _ADDONS_AT_ONCE]
             protection.refresh(session, chosen, all_days=True)
     catalog.close()
+
+
+def _archive(addon_pk: Number, now: int) -> dict[str, Any]:
+    return {
+        "addon_pk": addon_pk,
+        "wanted": True,
+        "days": 7,
+        "interval_s": 10,
+        "unbounded": False,
+        "slot": "slot",
+        "recipient": "",
+        "sealed_identity": "",
+        "fence": 1,
+        "state": archives.STREAMING,
+        "behind": 0,
+        "slack": 900_000_000,
+        "slack_limit": 1_000_000_000,
+        "checked": now,
+        "since": now - DAY_MS,
+        "created": now - DAY_MS,
+        "review": now + HOUR_MS,
+        "looked": now,
+        "sweeping": False,
+        "bytes": _PIECES * 5_000_000,
+    }
+
+
+def _line(archive_pk: Number, now: int) -> dict[str, Any]:
+    return {
+        "archive_pk": archive_pk,
+        "root": "root",
+        "name": "00000001",
+        "forked": 0,
+        "needs": 0,
+        "source": "1",
+        "segment": _SEGMENT,
+        "begins": now - DAY_MS,
+        "head": _PIECES * _SEGMENT,
+        "head_clock": now,
+        "since": now - DAY_MS,
+        "removed": 0,
+    }
+
+
+def _piece(line_pk: Number, number: Number, now: int) -> dict[str, Any]:
+    return {
+        "line_pk": line_pk,
+        "start": number * _SEGMENT,
+        "end": (number + 1) * _SEGMENT,
+        "whole": True,
+        "stored": 5_000_000,
+        "sha256": "",
+        "crc": 0,
+        "clock": now,
+        "first": now,
+        "last": now,
+        "created": now,
+    }
 
 
 def _drill(addon_pk: Number, number: Number, began: Number) -> dict[str, Any]:

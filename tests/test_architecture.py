@@ -199,3 +199,17 @@ def test_every_kind_of_work_has_a_priority_and_a_plan() -> None:
         names = [step.name for step in plan.steps]
         assert names
         assert all(one != other for one, other in pairwise(sorted(names))), "a name twice"
+
+
+def test_no_line_of_the_log_loses_its_words() -> None:
+    """What is logged besides takes the place of these where it has their names."""
+    reserved = {"event", "level", "logger", "timestamp"}
+    clashes = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict)
+        and any(isinstance(key, ast.Constant) and key.value in reserved for key in node.keys)
+        and "extra" in path.read_text().splitlines()[node.lineno - 1]
+    ]
+    assert clashes == []

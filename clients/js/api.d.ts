@@ -999,6 +999,7 @@ export interface ProtectionItem {
   reasons: Array<ProtectionReason>;
   firstGoodAt?: string;
   lastGoodAt?: string;
+  lastRecoverableAt?: string;
   nextDueAt?: string;
   maxAgeMinutes?: number;
   provenAt?: string;
@@ -1017,6 +1018,7 @@ export interface ProtectionView {
   reasons: Array<ProtectionReason>;
   firstGoodAt?: string;
   lastGoodAt?: string;
+  lastRecoverableAt?: string;
   nextDueAt?: string;
   maxAgeMinutes?: number;
   provenAt?: string;
@@ -1382,7 +1384,7 @@ export interface VersionView {
   upgradeHistory: Array<PastUpgrade>;
 }
 export type holdfast__api__v1__retention__Kind = "lost" | "leftover" | "foreign" | "damaged";
-export type holdfast__domain__alarms__rules__Kind = "addon.unprotected" | "addon.no-plan" | "addon.backup-failed" | "addon.overdue" | "addon.copy-lost" | "addon.too-few-copies" | "addon.unproven" | "addon.drill-failed" | "addon.archive-late" | "drills.waiting" | "retention.held" | "store.unusable" | "disk.nearly-full" | "workers.dead" | "schedulers.dead" | "clock.jumped" | "master-key.missing" | "protection.differs" | "channel.failing" | "monitor.down";
+export type holdfast__domain__alarms__rules__Kind = "addon.unprotected" | "addon.no-plan" | "addon.backup-failed" | "addon.overdue" | "addon.copy-lost" | "addon.too-few-copies" | "addon.unproven" | "addon.drill-failed" | "addon.archive-late" | "addon.objective-too-strict" | "drills.waiting" | "retention.held" | "store.unusable" | "disk.nearly-full" | "workers.dead" | "schedulers.dead" | "clock.jumped" | "master-key.missing" | "protection.differs" | "channel.failing" | "monitor.down";
 export interface Page<T> { data: T; pagination: Pagination }
 export interface Calls {
   /** Confirms that the token is valid. */

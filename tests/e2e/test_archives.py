@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from fixtures.archived_postgres import INTERVAL, Archiving, archived_postgres
 from fixtures.debian_postgres import run_sql, running_postgres
@@ -50,6 +51,24 @@ def test_archives_an_attached_server(archiving: Archiving) -> None:
     archiving.await_stored()
     window = await_that(archiving.window)
     assert window["startTimestamp"] < window["endTimestamp"]
+
+
+def test_its_archive_is_measured(archiving: Archiving) -> None:
+    archiving.await_window()
+    text = archiving.api.based("").raw("GET", "/metrics").text
+    values = {
+        sample.name.removeprefix("holdfast_addon_"): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name.startswith("holdfast_addon_")
+    }
+    begin, end = (values[f"archive_window_{edge}_timestamp_seconds"] for edge in ("start", "end"))
+    assert begin < end == values["last_recoverable_timestamp_seconds"]
+    assert values["archive_at_stake_seconds"] < 60
+    assert 0 < values["archive_slack_bytes"] <= values["archive_slack_limit_bytes"] == 1 << 30
+    assert values["archive_stored_bytes"] > 0
+    still = ("archive_state", "archive_gaps", "archive_unreached_seconds", "archive_behind_bytes")
+    assert [values[name] for name in still] == [1, 0, 0, 0]
 
 
 @pytest.fixture(scope="module")

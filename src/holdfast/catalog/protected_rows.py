@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import Text, cast, func, select
 
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.schema import Addon, Backup, ProtectionRow
+from holdfast.catalog.schema import Addon, ArchiveLine, ArchiveRow, Backup, ProtectionRow
+from holdfast.domain.archive.archiving import Archiving
 from holdfast.domain.errors import NotFound
 from holdfast.domain.protection import Day, Facts
 
@@ -80,6 +81,10 @@ _MARKS: Any = select(
     ProtectionRow.proven,
     ProtectionRow.drill_failing,
     ProtectionRow.bytes,
+    ProtectionRow.window_line,
+    ProtectionRow.window_end,
+    ProtectionRow.gaps,
+    ProtectionRow.unreached,
 )
 
 
@@ -91,7 +96,25 @@ def newest_sizes(session: ReadSession) -> dict[int, int]:
     return dict(session.execute(sizes).all())
 
 
-_FACTS = [getattr(ProtectionRow, field.name) for field in fields(Facts)]
+_FACTS = [getattr(ProtectionRow, f.name) for f in fields(Facts) if f.name != "archiving"]
+_ARCHIVING: list[Any] = [
+    ArchiveRow.wanted,
+    ArchiveRow.state,
+    ArchiveRow.since,
+    ArchiveRow.interval_s,
+    ArchiveRow.checked,
+    ArchiveRow.reason,
+    ArchiveRow.behind,
+    ArchiveRow.slack,
+    ArchiveRow.slack_limit,
+    ArchiveRow.bytes,
+    ProtectionRow.window_begin,
+    func.coalesce(ArchiveLine.head_clock, ProtectionRow.window_end),
+    func.coalesce(ProtectionRow.gaps, 0),
+    ProtectionRow.unreached,
+    ProtectionRow.has_hole,
+]
+"""In the order of `Archiving`."""
 _ROWS: Any = (
     select(
         Addon.pk,
@@ -102,9 +125,12 @@ _ROWS: Any = (
         Addon.version,
         ProtectionRow.bytes,
         Addon.tags,
+        *_ARCHIVING,
         *_FACTS,
     )
     .join(ProtectionRow, Addon.pk == ProtectionRow.addon_pk)
+    .outerjoin(ArchiveRow, ArchiveRow.addon_pk == Addon.pk)
+    .outerjoin(ArchiveLine, ArchiveLine.pk == ProtectionRow.window_line)
     .where(Addon.deleted.is_(None))
     .order_by(Addon.pk)
 )
@@ -112,6 +138,7 @@ _ROWS: Any = (
 
 def _protected(row: Any) -> ProtectedRow:
     addon_pk, project_pk, identifier, name, kind, version, stored, tags, *values = row
-    return ProtectedRow(
-        addon_pk, project_pk, identifier, name, kind, version, Facts(*values), stored, tags
-    )
+    archived, values = values[: len(_ARCHIVING)], values[len(_ARCHIVING) :]
+    archiving = None if archived[0] is None else Archiving(*archived)
+    facts = Facts(*values, archiving=archiving)
+    return ProtectedRow(addon_pk, project_pk, identifier, name, kind, version, facts, stored, tags)

@@ -15,10 +15,18 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import UOWTransaction
 
 from holdfast.catalog import drills
+from holdfast.catalog.archiving import outlooks
 from holdfast.catalog.database.session import ReadSession, WriteSession
-from holdfast.catalog.database.touched import take_touched, touch_addon, touch_plan
+from holdfast.catalog.database.touched import (
+    take_touched,
+    touch_addon,
+    touch_archive,
+    touch_plan,
+)
 from holdfast.catalog.schema import (
     Addon,
+    ArchiveLine,
+    ArchiveRow,
     Backup,
     Copy,
     Occurrence,
@@ -54,6 +62,8 @@ def _note_changes(session: WriteSession, _: UOWTransaction) -> None:
             touch_plan(session, row.addon_pk)
         elif isinstance(row, Addon):
             touch_addon(session, row.pk)
+        elif isinstance(row, ArchiveLine) and row in session.new:
+            touch_archive(session, row.archive_pk)
 
 
 @event.listens_for(WriteSession, "before_commit")
@@ -63,6 +73,9 @@ def _derive(session: WriteSession) -> None:
     addon_pks = set(touched.addons)
     if touched.copies:
         addon_pks.update(session.scalars(select(Copy.addon_pk).where(Copy.pk.in_(touched.copies))))
+    if touched.archives:
+        archived = select(ArchiveRow.addon_pk).where(ArchiveRow.pk.in_(touched.archives))
+        addon_pks.update(session.scalars(archived))
     if touched.operations:
         own = select(Operation.addon_pk).where(Operation.id.in_(touched.operations))
         restored = select(Backup.addon_pk).join(Restore, Restore.backup_pk == Backup.pk)
@@ -123,6 +136,9 @@ def differences(session: ReadSession, addon_pks: Collection[int]) -> dict[int, l
         if row is None:
             columns_by_addon[addon_pk] = [NO_ROW]
             continue
+        if row.gaps is None and values["gaps"] is not None:  # archived before there were columns
+            columns_by_addon[addon_pk] = [NO_ROW]
+            continue
         columns = [
             name
             for name, value in values.items()
@@ -154,6 +170,7 @@ def _derived(
     drilled = drills.outcomes(session, keys)
     failures, proofs = _failures(session, keys, good), _proofs(session, keys, drilled)
     remembered: Mapping[int, ProtectionRow] = {} if all_days else rows
+    archived = outlooks.columns(session, keys)
     days = _days(session, keys, remembered)
     derived: dict[int, Values] = {}
     for addon in addons:
@@ -176,6 +193,7 @@ def _derived(
             "drill_failing": drill_failing,
             "drill_failure": drill_failure,
             "bytes": bytes_by_addon.get(addon.pk, 0),
+            **archived.get(addon.pk, outlooks.NONE),
             "days": _history(remembered.get(addon.pk), days.get(addon.pk, [])),
         }
     return derived

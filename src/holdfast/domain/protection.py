@@ -11,6 +11,8 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise, takewhile
 
+from holdfast.domain.archive import archiving
+from holdfast.domain.archive.archiving import Archiving
 from holdfast.domain.schedules.schedule import Scheduling, upcoming
 from holdfast.domain.units import DAY_MS, MINUTE_MS, show_duration
 
@@ -84,7 +86,8 @@ class Facts:
     stores hold a good copy of it, `lost` how many of its copies are lost (since `lost_since`).
     `failing` is when the first of the backups that failed since was taken. `proven` is when a
     restore of one of its backups last ended well, or a drill passed, `proof_ms` how long that took.
-    `drill_failing` is when its last drill failed, if none passed since.
+    `drill_failing` is when its last drill failed, if none passed since. `archiving` is about its
+    archived log; None: it has none.
     """
 
     created: int
@@ -105,6 +108,25 @@ class Facts:
     drill_failure: str | None = None
     plan_paused: int | None = None
     plan_paused_by: str | None = None
+    archiving: Archiving | None = None
+
+    @property
+    def planned_since(self) -> int | None:
+        """Since when something is done by itself: an archived log orders its own snapshots."""
+        archived = self.archiving.since if self.archiving and self.archiving.wanted else None
+        return min((at for at in (self.planned, archived) if at is not None), default=None)
+
+    @property
+    def first_recoverable(self) -> int | None:
+        """The oldest instant that is certain to be restorable: a backup's, or a window's begin."""
+        begin = self.archiving and self.archiving.window_begin
+        return min((at for at in (self.first_good, begin) if at is not None), default=None)
+
+    @property
+    def last_recoverable(self) -> int | None:
+        """The newest instant that can be restored: a backup's, or the end of a window."""
+        end = self.archiving and self.archiving.window_end
+        return max((at for at in (self.last_good, end) if at is not None), default=None)
 
 
 class Code(StrEnum):
@@ -120,6 +142,8 @@ class Code(StrEnum):
     TOO_FEW = "too few"
     UNPROVEN = "unproven"
     DRILL_FAILED = "drill failed"
+    ARCHIVE = "archive"
+    TOO_STRICT = "too strict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +157,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """`max_age_ms` is the objective that was held against the newest good backup, None: none;
+    """`max_age_ms` is the objective that was held against the newest recovery point, None: none;
     `proof_within_ms` the one that was held against the last proven restore."""
 
     state: State
@@ -166,11 +190,13 @@ def longest_gap(rules: tuple[Scheduling, ...]) -> int | None:
     return max(later - earlier for earlier, later in pairwise([*instants, instants[0] + _WEEK_MS]))
 
 
-def max_age_ms(objective: Objective, gap_ms: int | None) -> int | None:
-    """How old the newest good backup may be; None: no plan says so."""
+def max_age_ms(objective: Objective, facts: Facts) -> int | None:
+    """How old the newest recovery point may be; None: no plan says so."""
     if objective.max_age_ms is not None:
         return objective.max_age_ms
-    return None if gap_ms is None else gap_ms + RPO_SLACK_MS
+    if facts.longest_gap_ms is not None:
+        return facts.longest_gap_ms + RPO_SLACK_MS
+    return None if facts.planned_since is None else archiving.WINDOW_BEGINS_WITHIN_MS
 
 
 def proof_within_ms(objective: Objective) -> int:
@@ -180,7 +206,7 @@ def proof_within_ms(objective: Objective) -> int:
 
 def judge(facts: Facts, objective: Objective, now: int) -> Protection:
     """The state of an addon at `now`, with every reason that speaks against it."""
-    max_age, within = max_age_ms(objective, facts.longest_gap_ms), proof_within_ms(objective)
+    max_age, within = max_age_ms(objective, facts), proof_within_ms(objective)
     if facts.paused is not None:
         reason = Reason("the addon is paused: no backup is taken", facts.paused, Code.PAUSED)
         return Protection(State.PAUSED, [reason], max_age, within)
@@ -189,8 +215,8 @@ def judge(facts: Facts, objective: Objective, now: int) -> Protection:
             f"its schedules are paused by {facts.plan_paused_by}: no backup is taken by itself"
         )
         reason = Reason(sentence, facts.plan_paused, Code.PAUSED)
-        return Protection(State.PAUSED, [reason], max_age, within)
-    if facts.planned is None:
+        return Protection(State.PAUSED, [reason, *_not_archived(facts, now)], max_age, within)
+    if facts.planned_since is None:
         sentence = "nothing is scheduled: no backup will be taken"
         reasons = [Reason(sentence, facts.created, Code.NOT_SCHEDULED)]
         if facts.last_good is None:
@@ -212,17 +238,24 @@ def _unprotected(facts: Facts, max_age: int | None, now: int) -> Iterator[Reason
     if max_age is None:
         return
     objective = show_duration(max_age)
-    if facts.last_good is None:
-        expected = (facts.planned or facts.created) + max_age
+    newest = facts.last_recoverable
+    if newest is None:
+        expected = (facts.planned_since or facts.created) + max_age
         if now > expected:
             yield Reason(f"never backed up; objective {objective}", expected, Code.TOO_OLD)
-    elif now - facts.last_good > max_age:
-        age = show_duration(now - facts.last_good)
+    elif now - newest > max_age:
+        age = show_duration(now - newest)
         sentence = f"no good backup for {age}; objective {objective}"
-        yield Reason(sentence, facts.last_good + max_age, Code.TOO_OLD)
+        if facts.archiving is not None and newest == facts.archiving.window_end:
+            sentence = f"nothing of the last {age} can be recovered; objective {objective}"
+        yield Reason(sentence, newest + max_age, Code.TOO_OLD)
 
 
 def _at_risk(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
+    yield from _not_archived(facts, now)
+    for problem in problems(objective, facts).values():
+        sentence = f"the objective {show_duration(objective.max_age_ms or 0)} {problem}"
+        yield Reason(sentence, facts.planned or facts.created, Code.TOO_STRICT)
     if facts.failing is not None:
         why = f": {facts.failure}" if facts.failure else ""
         yield Reason(f"the newest backup failed{why}", facts.failing, Code.FAILING)
@@ -232,7 +265,8 @@ def _at_risk(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
         yield Reason(sentence, facts.next_due, Code.OVERDUE)
     if facts.last_good is None:
         if facts.failing is None:
-            yield Reason("not backed up yet", facts.planned or facts.created, Code.NOT_YET)
+            since = facts.planned_since or facts.created
+            yield Reason("not backed up yet", since, Code.NOT_YET)
         return
     if facts.lost:
         copies = facts.places + facts.lost
@@ -247,6 +281,12 @@ def _at_risk(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
         )
     yield from _failed_drill(facts)
     yield from _unproven(facts, objective, now)
+
+
+def _not_archived(facts: Facts, now: int) -> Iterator[Reason]:
+    problem = archiving.problem(facts.archiving, now) if facts.archiving else None
+    if problem is not None:
+        yield Reason(*problem, Code.ARCHIVE)
 
 
 def _failed_drill(facts: Facts) -> Iterator[Reason]:
@@ -274,9 +314,12 @@ def _unproven(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
         yield Reason(sentence, facts.proven or now, Code.UNPROVEN)
 
 
-def problems(objective: Objective, gap_ms: int | None) -> dict[str, str]:
-    """What an objective asks that its schedules cannot give, by field."""
+def problems(objective: Objective, facts: Facts) -> dict[str, str]:
+    """What an objective asks that its schedules cannot give, by field. An archived log can."""
     by_field: dict[str, str] = {}
+    gap_ms = facts.longest_gap_ms
+    if facts.archiving is not None and facts.archiving.wanted:
+        return by_field
     if objective.max_age_ms is not None and gap_ms is not None and objective.max_age_ms < gap_ms:
         by_field["maxAgeMinutes"] = (
             f"cannot be met: the schedules leave {show_duration(gap_ms)} between two backups;"

@@ -1,5 +1,6 @@
 """Units of time, and quantities as people read them."""
 
+from datetime import UTC, datetime
 from itertools import pairwise
 
 MINUTE_MS = 60_000
@@ -23,6 +24,11 @@ def show_duration(ms: int) -> str:
         if abs(ms) >= 2 * size:
             return f"{ms // size} {unit}"
     return f"{ms // 1000} s"
+
+
+def show_instant(instant: int) -> str:
+    """Milliseconds since 1970 to `2026-01-20 11:19 UTC`."""
+    return f"{datetime.fromtimestamp(instant / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 _SPANS = ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "min"), (1000, "s"))

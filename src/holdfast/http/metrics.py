@@ -52,17 +52,22 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 def lines(gauges: Iterable[Gauge]) -> Iterator[str]:
     """The lines of the text format. The client library takes ten times as long: it looks at every
-    label of every sample again, where an addon's labels are the same in 15 gauges."""
-    texts: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
+    label of every sample again, where an addon's labels are the same in 25 gauges."""
+    texts: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
+    escaped: dict[str, str] = {}
     for gauge in gauges:
-        name, names = gauge.name, gauge.labels
-        yield f"# HELP {name} {gauge.text}\n# TYPE {name} gauge\n"
+        name = gauge.name
+        known = texts.setdefault(gauge.labels, {})
+        shown = [f"# HELP {name} {gauge.text}\n# TYPE {name} gauge\n"]
         for values, number in gauge.samples:
-            key = names, values
-            text = texts.get(key)
+            text = known.get(values)
             if text is None:
-                text = texts[key] = ",".join(
-                    f'{label}="{value.translate(_ESCAPES)}"'
-                    for label, value in zip(names, values, strict=False)
-                )
-            yield f"{name}{{{text}}} {number}\n"
+                parts: list[str] = []
+                for label, value in zip(gauge.labels, values, strict=False):
+                    safe = escaped.get(value)
+                    if safe is None:
+                        safe = escaped[value] = value.translate(_ESCAPES)
+                    parts.append(f'{label}="{safe}"')
+                text = known[values] = ",".join(parts)
+            shown.append(f"{name}{{{text}}} {number}\n")
+        yield "".join(shown)

@@ -1,5 +1,6 @@
 """A1 to A6, A10 to A12 on attached servers, and what the create body may not hold."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -66,6 +67,20 @@ def test_a_taken_name_is_a_409(api: Api, attached: Attached) -> None:
     name = api.get(attached.path).data["name"].upper()
     answer = api.post(f"/projects/{attached.project}/addons", {**body, "name": name})
     assert (answer.status, list(answer.details)) == (409, ["name"])
+
+
+def test_one_that_is_refused_leaves_a_line_in_the_log(api: Api, server: Server) -> None:
+    name = fresh("Away")
+    string = f"postgresql://ann:not-for-logs@127.0.0.1:{free_port()}/shop"
+    body = {"name": name, "type": "postgresql", "connectionString": string}
+    refused = api.post(f"/projects/{api.project()}/addons", body)
+    assert refused.status == 400
+    (line,) = [line for line in server.log.read_text().splitlines() if name in line]
+    told = json.loads(line)
+    assert (told["event"], told["level"]) == ("an addon was not created", "warning")
+    assert told["error"] == refused.error["message"]
+    assert told["error"].endswith(": Connection refused")
+    assert "not-for-logs" not in line
 
 
 def test_the_credentials_open_the_database(api: Api, own_postgres: Own) -> None:

@@ -38,6 +38,16 @@ def addon(name: str, values: str, more: str = "", **of: str) -> Series:
     }
 
 
+def archive(name: str, values: str, **others: str) -> Series:
+    """One gauge of an archive, and others by name."""
+    gauges = {name: values, **others}
+    return {
+        series: text
+        for gauge, numbers in gauges.items()
+        for series, text in addon(f"archive_{gauge}", numbers).items()
+    }
+
+
 def ended(completed: int, failed: int) -> Series:
     return {
         f'holdfast_operations_ended_last_hour{{kind="backup",outcome="{outcome}"}}': f"{count}x20"
@@ -99,11 +109,11 @@ CASES: Mapping[str, Case] = {
     ),
     "HoldfastBackupTooOld": Case(
         {
-            **addon("last_good_backup_age_seconds", "87000+60x20"),
+            **addon("last_recoverable_age_seconds", "87000+60x20"),
             **addon("objective_max_age_seconds", "87300x20"),
         },
         {
-            **addon("last_good_backup_age_seconds", "87000+60x20"),
+            **addon("last_recoverable_age_seconds", "87000+60x20"),
             **addon("objective_max_age_seconds", "87300x20"),
             **addon("state", "1x20", ',state="paused"'),
         },
@@ -131,6 +141,34 @@ CASES: Mapping[str, Case] = {
         AT,
     ),
     "HoldfastCopyLost": Case(addon("lost_copies", "1x20"), addon("lost_copies", "0x20"), 15, AT),
+    "HoldfastArchiveLags": Case(
+        archive("at_stake_seconds", "8 300+60x9", interval_seconds="10x10"),
+        archive("at_stake_seconds", "8 300 10 10 300+60x6", interval_seconds="60x10"),
+        4,
+        AT,
+    ),
+    "HoldfastArchiveStopped": Case(
+        addon("archive_state", "1x9", ',state="waiting"'),
+        {
+            **addon("archive_state", "1x4 stale", ',state="starting"'),
+            **addon("archive_state", "_x4 1x9", ',state="streaming"'),
+        },
+        8,
+        {**AT, "state": "waiting"},
+    ),
+    "HoldfastArchiveGap": Case(archive("gaps", "1x60 2x30"), archive("gaps", "2x30 1x60"), 75, AT),
+    "HoldfastArchiveWindowEnded": Case(
+        archive("unreached_seconds", "3000+60x20"),
+        archive("unreached_seconds", "3000+60x9 0x9"),
+        14,
+        AT,
+    ),
+    "HoldfastArchiveSlackLow": Case(
+        archive("slack_bytes", "300 240x5", slack_limit_bytes="1000x5"),
+        archive("slack_bytes", "240 260x5", slack_limit_bytes="1000x5"),
+        3,
+        AT,
+    ),
     "HoldfastQueueWaits": Case(
         {'holdfast_queue_oldest_wait_seconds{lane="any"}': "1500+60x20"},
         {

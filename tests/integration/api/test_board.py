@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fixtures.archived_postgres import INTERVAL
 from fixtures.bodies import WEEKLY, ZSTD_DUMP
 from fixtures.drills import DrillInstallation
 from fixtures.holdfast import FAST, HOLDFAST, Api, await_that, free_port, fresh
@@ -71,8 +72,8 @@ def test_panels_are_where_they_do_not_overlap() -> None:
 
 @pytest.mark.slow
 def test_every_query_has_an_answer_from_a_real_prometheus(tmp_path: Path) -> None:
-    """With an addon that is planned, backed up and drilled, one without a plan, and a scheduler
-    of its own."""
+    """With an addon that is planned, backed up and drilled, one without a plan, one whose log is
+    archived, and a scheduler of its own."""
     (tmp_path / "files").mkdir()
     with sqlite3.connect(tmp_path / "files" / "shop.db") as database:
         database.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT)")
@@ -121,6 +122,8 @@ def prepare(installed: DrillInstallation, file: Path) -> None:
     addons = f"/projects/{project}/addons"
     body = {"type": "sqlite", "connectionString": f"sqlite://{file}"}
     api.post(addons, {"name": fresh("Forgotten"), **body})
+    installed.manage_first(fresh("Archived"))
+    assert api.post(f"{installed.addon}/archive", INTERVAL).data["enabled"]
     addon = f"{addons}/{api.post(addons, {'name': fresh('Shop'), **body}).data['id']}"
     schedule = {**ZSTD_DUMP, "scheduling": WEEKLY, "retentionTime": 20}
     assert api.post(f"{addon}/backup-schedules", schedule).status == 200

@@ -1,5 +1,6 @@
 """Alarms and their outbox on both databases: opened once, sent once, closed when it is over."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -143,8 +144,12 @@ def retry_now(installation: Installation) -> None:
 
 
 def test_a_failure_is_one_alarm_sent_once_and_closed_when_it_is_healed(
-    installation: Installation, new_addon: Callable[[], int], receiver: Receiver
+    installation: Installation,
+    new_addon: Callable[[], int],
+    receiver: Receiver,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     add_channel(installation, "ops")
     add_channel(installation, "boss", severity="critical")
     addon = new_addon()
@@ -166,6 +171,12 @@ def test_a_failure_is_one_alarm_sent_once_and_closed_when_it_is_healed(
     ended(installation, addon, Status.FAILED)
     judge(installation)
     assert [row.closed is None for row in alarms(installation)] == [False, True], "not reopened"
+    told = [line for line in caplog.records if line.name.endswith("alarms.evaluation")]
+    assert [(line.levelname, line.message) for line in told] == [
+        ("WARNING", "alarm.opened"),
+        ("INFO", "alarm.closed"),
+        ("WARNING", "alarm.opened"),
+    ], "without any channel the log tells"
 
 
 @pytest.mark.sqlite_first

@@ -52,6 +52,14 @@ def test_now_and_then_it_is_any_of_the_window(log: ArchivedLog) -> None:
     assert len(set(chosen)) == 4
 
 
+def test_now_and_then_it_is_any_of_the_backups(log: ArchivedLog) -> None:
+    rows = drill_by_plan(log, 60)
+    newest = max(row.backup_pk for row in rows)
+    older = [row for row in rows if row.instant is None and row.backup_pk != newest]
+    assert {number % 5 for number, row in enumerate(rows) if row in older} == {4}
+    assert len({row.backup_pk for row in older}) > 1
+
+
 def test_it_is_never_in_a_gap(log: ArchivedLog) -> None:
     with log.installation.catalog.write() as session:
         missing = log.pieces()[3]

@@ -4,12 +4,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
+import pymongo
 import pymysql
 import pytest
 
 from fixtures.drills import DrillInstallation
 from fixtures.holdfast import fresh
 from fixtures.installation import installation_home, running
+from fixtures.mongodb import link_mongodb
 from fixtures.redis_installation import VERSIONS
 
 
@@ -17,7 +19,12 @@ from fixtures.redis_installation import VERSIONS
 def installation(valkey_path: str) -> Iterator[DrillInstallation]:
     with installation_home() as home:
         (home / "files").mkdir(mode=0o755)
-        environment = {"PATH": valkey_path, "HOLDFAST_SQLITE_ROOTS": str(home / "files")}
+        link_mongodb(home / "tools")
+        environment = {
+            "PATH": valkey_path,
+            "HOLDFAST_SQLITE_ROOTS": str(home / "files"),
+            "HOLDFAST_TOOLS_DIR": str(home / "tools"),
+        }
         with running(DrillInstallation(home, environment)) as installation:
             installation.api.post("/projects", {"name": "Drills"})
             yield installation
@@ -72,6 +79,17 @@ def sqlite(installation: DrillInstallation) -> str:
     return f"/projects/drills/addons/{made}"
 
 
+def mongodb(installation: DrillInstallation) -> str:
+    body = {"type": "mongodb", "version": "6.0-latest"}
+    addon = installation.manage("drills", fresh("Mo"), **body)
+    secrets = installation.api.get(f"{addon}/credentials").data["secrets"]
+    with pymongo.MongoClient[dict[str, int]](secrets["MONGO_SRV"]) as client:
+        orders = client.get_default_database().orders
+        orders.insert_many([{"_id": number} for number in range(500)])
+        orders.create_index("paid")
+    return addon
+
+
 CASES: list[tuple[Callable[[DrillInstallation], str], str]] = [
     (postgres, "dump"),
     (postgres, "snapshot"),
@@ -80,8 +98,16 @@ CASES: list[tuple[Callable[[DrillInstallation], str], str]] = [
     (redis, "snapshot"),
     (sqlite, "dump"),
     (sqlite, "snapshot"),
+    (mongodb, "dump"),
+    (mongodb, "snapshot"),
 ]
-FAST = [(postgres, "dump"), (mariadb, "snapshot"), (redis, "snapshot"), (sqlite, "dump")]
+FAST = [
+    (postgres, "dump"),
+    (mariadb, "snapshot"),
+    (redis, "snapshot"),
+    (sqlite, "dump"),
+    (mongodb, "dump"),
+]
 """What every run proves; the slow one proves the rest."""
 
 
@@ -108,6 +134,9 @@ def test_a_good_backup_passes_and_nothing_stays(
     )
     assert {finding["verdict"] for finding in drill["findings"]} == {"passed"}
     assert drill["seconds"]["restore"] >= drill["seconds"]["load"] > 0
+    assert drill["seconds"]["predicted"] >= drill["seconds"]["restore"]
+    compared = any(finding["name"].startswith("the content") for finding in drill["findings"])
+    assert compared == (kind == "dump")
     assert installation.throwaways() == []
     assert installation.processes_of_drills() == []
     shown = installation.api.get(f"{addon}/protection").data

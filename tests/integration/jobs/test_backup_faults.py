@@ -152,7 +152,10 @@ def with_step(name: str, work: Callable[[Step[Any], Job, Any], Any]) -> Plan[Any
     ],
 )
 def test_a_failing_store_fails_the_backup_and_keeps_nothing(
-    installation: FaultyStoreInstallation, faults: dict[str, Any], code: str
+    installation: FaultyStoreInstallation,
+    caplog: pytest.LogCaptureFixture,
+    faults: dict[str, Any],
+    code: str,
 ) -> None:
     op = installation.order()
     store = FaultyStore(installation.store, **faults)
@@ -161,6 +164,8 @@ def test_a_failing_store_fails_the_backup_and_keeps_nothing(
     ended = installation.look(op)
     assert (ended.status, ended.error_code, ended.litter) == (Status.FAILED, code, False)
     assert ended.reason
+    (line,) = [record for record in caplog.records if record.message == "operation failed"]
+    assert (line.__dict__["op"], line.__dict__["error"]) == (op, ended.reason)
     assert installation.backup(op).status == Status.FAILED
     assert installation.stored() == []
 

@@ -125,6 +125,10 @@ def test_a_broken_connection_is_tried_again_half_a_second_apart(
     assert api_client.projects.create({"name": "X"}).id == "x"
     assert [asked.json for asked in scripted.asked] == [{"name": "X"}] * 4
     assert pausing_clock.passed == 1.5
+    scripted.data("POST", PROJECTS, {"id": "x", "name": "X"})
+    api_client.projects.create({"name": "X"})
+    keys = [asked.headers["idempotency-key"] for asked in scripted.asked]
+    assert keys[0] == keys[3] != keys[4], "a repetition is told from another call"
 
 
 def test_four_broken_connections_are_unreachable(scripted: ScriptedApi, api_client: Client) -> None:

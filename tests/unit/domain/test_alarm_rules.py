@@ -53,6 +53,7 @@ def test_each_reason_is_a_kind_of_alarm() -> None:
     assert kinds(WELL, Objective(places=2)) == {Kind.TOO_FEW_COPIES}
     assert kinds(replace(WELL, proven=NOW - 31 * DAY_MS)) == {Kind.UNPROVEN}
     assert kinds(replace(WELL, planned=None)) == {Kind.NO_PLAN}
+    assert kinds(WELL, Objective(max_age_ms=2 * HOUR_MS)) == {Kind.TOO_STRICT}
 
 
 def test_what_is_paused_or_not_due_yet_is_no_alarm() -> None:
@@ -179,7 +180,7 @@ def document(kind: Kind) -> dict[str, str]:
 def test_every_alarm_has_words(kind: Kind, event: Event) -> None:
     message = message_of("e" * 24, event, {"alarms": [document(kind)], "count": 1})
     assert "shop/orders" in message.title
-    assert "it hurts" in message.text
+    assert message.text.startswith("it is over; it was: " * (event is Event.CLOSED) + "it hurts")
     assert "e" * 24 in message.text
     assert (RULES[kind].remedy in message.text) is (event is not Event.CLOSED)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.domain.archive.archiving import Archiving
 from holdfast.domain.protection import (
     HISTORY_DAYS,
     Day,
@@ -32,6 +33,17 @@ WELL = Facts(
     places=1,
     proven=NOW - 3 * DAY_MS,
     proof_ms=20 * MINUTE_MS,
+)
+
+
+ARCHIVED = Archiving(
+    wanted=True,
+    state="streaming",
+    since=NOW - 60 * DAY_MS,
+    interval_s=10,
+    checked=NOW - 8_000,
+    window_begin=NOW - 7 * DAY_MS,
+    window_end=NOW - 8_000,
 )
 
 
@@ -134,9 +146,13 @@ def test_an_objective_takes_from_a_wider_one_what_it_leaves_open() -> None:
 
 
 def test_an_objective_that_the_schedules_cannot_meet_names_the_remedy() -> None:
-    problem = problems(Objective(max_age_ms=6 * HOUR_MS), DAY_MS)["maxAgeMinutes"]
+    strict = Objective(max_age_ms=6 * HOUR_MS)
+    problem = problems(strict, WELL)["maxAgeMinutes"]
+    state, (sentence,) = said(WELL, strict)
+    assert (state, sentence) == (State.AT_RISK, f"the objective 6 h {problem}")
     assert "24 h between two backups" in problem
-    assert problems(Objective(max_age_ms=DAY_MS), DAY_MS) == {}
+    assert problems(Objective(max_age_ms=DAY_MS), WELL) == {}
+    assert problems(Objective(max_age_ms=MINUTE_MS), replace(WELL, archiving=ARCHIVED)) == {}
 
 
 @pytest.mark.parametrize(
@@ -178,3 +194,31 @@ def test_the_exit_status_is_that_of_the_worst() -> None:
 )
 def test_durations_are_read_at_a_glance(ms: int, words: str) -> None:
     assert show_duration(ms) == words
+
+
+def test_a_window_of_an_archive_is_a_recovery_point() -> None:
+    old = replace(WELL, last_good=NOW - 3 * DAY_MS, archiving=ARCHIVED)
+    assert said(old, Objective(max_age_ms=MINUTE_MS)) == (State.PROTECTED, [])
+    assert old.first_recoverable == WELL.first_good
+    ended = replace(ARCHIVED, window_end=NOW - 4 * DAY_MS)
+    assert said(replace(old, archiving=ended))[1] == ["no good backup for 3 days; objective 24 h"]
+
+
+def test_an_archive_is_a_plan() -> None:
+    alone = replace(WELL, planned=None, longest_gap_ms=None, next_due=None, archiving=ARCHIVED)
+    assert said(alone) == (State.PROTECTED, [])
+    off = replace(ARCHIVED, wanted=False)
+    assert said(replace(alone, archiving=off))[0] is State.NO_PLAN
+    stale = replace(ARCHIVED, window_end=NOW - HOUR_MS - 1)
+    state, _ = said(replace(alone, last_good=NOW - DAY_MS, archiving=stale))
+    assert state is State.UNPROTECTED
+
+
+@pytest.mark.parametrize("paused", [None, NOW - DAY_MS], ids=["scheduled", "schedules paused"])
+def test_a_broken_archive_is_a_reason_however_young_the_backups_are(paused: int | None) -> None:
+    late = replace(ARCHIVED, checked=NOW - HOUR_MS, reason="the server hung up")
+    facts = replace(WELL, plan_paused=paused, plan_paused_by="ann", archiving=late)
+    state, sentences = said(facts)
+    assert state is (State.PAUSED if paused else State.AT_RISK)
+    assert sentences[-1].endswith("UTC: the server hung up")
+    assert said(replace(facts, paused=NOW))[1] == ["the addon is paused: no backup is taken"]

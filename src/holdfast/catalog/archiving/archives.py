@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from sqlalchemy import and_, delete, func, or_, select, update
 
 from holdfast.catalog.database.session import ReadSession, WriteSession, database_now
-from holdfast.catalog.schema import Addon, ArchiveLine, ArchivePiece, ArchiveRow, Backup
+from holdfast.catalog.database.touched import touch_archive
+from holdfast.catalog.schema import (
+    Addon,
+    ArchiveLine,
+    ArchivePiece,
+    ArchiveRow,
+    Backup,
+    ProtectionRow,
+)
 from holdfast.catalog.storage import copies
 from holdfast.contracts.archive import FILE_SPAN
 from holdfast.domain.backup import IMPORTED, BackupType
@@ -28,12 +36,6 @@ def of_addon(session: ReadSession, addon_pk: int) -> ArchiveRow | None:
 
 def get(session: ReadSession, pk: int) -> ArchiveRow:
     return session.get_one(ArchiveRow, pk)
-
-
-def all_enabled(session: ReadSession) -> list[tuple[ArchiveRow, Addon]]:
-    rows = select(ArchiveRow, Addon).join(Addon, Addon.pk == ArchiveRow.addon_pk)
-    enabled = rows.where(ArchiveRow.wanted.is_(True)).order_by(ArchiveRow.pk)
-    return [(row[0], row[1]) for row in session.execute(enabled)]
 
 
 def to_serve(session: ReadSession, node: str) -> list[tuple[ArchiveRow, Addon]]:
@@ -120,6 +122,7 @@ def end_lines(session: WriteSession, archive_pk: int, reason: str, now: int) -> 
         ArchiveLine.archive_pk == archive_pk, ArchiveLine.until.is_(None)
     )
     session.execute(open_lines.values(until=now, ended=reason))
+    touch_archive(session, archive_pk)
 
 
 def end_files(session: WriteSession, addon_pk: int, reason: str, now: int) -> None:
@@ -129,6 +132,25 @@ def end_files(session: WriteSession, addon_pk: int, reason: str, now: int) -> No
     line = current_line(session, archive.pk) if archive else None
     if archive is not None and line is not None and line.segment == FILE_SPAN:
         end_lines(session, archive.pk, reason, now)
+
+
+def move_head(
+    session: WriteSession, line_pk: int, position: int, clock: int, begins: int
+) -> ArchiveRow:
+    """What was acknowledged before `clock` lies before `position`, and is stored. `begins`: when
+    the line began to serve, if that is not known yet. Returns the row of its archive.
+
+    A window that goes on follows its head by itself; another one may begin with it.
+    """
+    line = session.get_one(ArchiveLine, line_pk)
+    line.head, line.head_clock = position, clock
+    if line.begins is None:
+        line.begins = begins
+    archive = get(session, line.archive_pk)
+    growing = select(ProtectionRow.window_line).where(ProtectionRow.addon_pk == archive.addon_pk)
+    if session.scalar(growing) != line_pk:
+        touch_archive(session, archive.pk)
+    return archive
 
 
 def stored_end(session: ReadSession, line_pk: int) -> int | None:
@@ -178,16 +200,23 @@ def last_segment(session: ReadSession, line_pk: int, needs: int) -> int:
 
 def replace_with(session: WriteSession, piece: ArchivePiece) -> None:
     """Adds a piece; a whole segment takes the place of its parts."""
+    grown = piece.stored
     if piece.whole:
-        session.execute(
-            delete(ArchivePiece).where(
-                ArchivePiece.line_pk == piece.line_pk,
-                ArchivePiece.start >= piece.start,
-                ArchivePiece.end <= piece.end,
-            )
+        parts = delete(ArchivePiece).where(
+            ArchivePiece.line_pk == piece.line_pk,
+            ArchivePiece.start >= piece.start,
+            ArchivePiece.end <= piece.end,
         )
+        grown -= sum(session.scalars(parts.returning(ArchivePiece.stored)))
     session.add(piece)
     session.flush()
+    mine = select(ArchiveLine.archive_pk).where(ArchiveLine.pk == piece.line_pk)
+    session.execute(
+        update(ArchiveRow)
+        .where(ArchiveRow.pk == mine.scalar_subquery())
+        .values(bytes=ArchiveRow.bytes + grown)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def is_base_coming(

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import delete, or_, select, update
 
 from holdfast.catalog.database.session import ReadSession, WriteSession
+from holdfast.catalog.database.touched import touch_archive
 from holdfast.catalog.schema import Addon, ArchiveLine, ArchivePiece, ArchiveRow
 
 
@@ -55,10 +56,16 @@ def given_up(
 
 
 def forget(session: WriteSession, pieces: Sequence[ArchivePiece]) -> None:
-    """Removes rows of pieces whose objects are confirmed to be gone."""
+    """Removes rows of pieces of one archive whose objects are confirmed to be gone."""
+    if not pieces:
+        return
+    archive_pk = session.get_one(ArchiveLine, pieces[0].line_pk).archive_pk
+    removed = delete(ArchivePiece).where(ArchivePiece.pk.in_([piece.pk for piece in pieces]))
+    freed = sum(session.scalars(removed.returning(ArchivePiece.stored)))
     session.execute(
-        delete(ArchivePiece)
-        .where(ArchivePiece.pk.in_([piece.pk for piece in pieces]))
+        update(ArchiveRow)
+        .where(ArchiveRow.pk == archive_pk)
+        .values(bytes=ArchiveRow.bytes - freed)
         .execution_options(synchronize_session=False)
     )
 
@@ -75,6 +82,8 @@ def present(session: ReadSession, archive_pk: int) -> list[tuple[ArchiveLine, Ar
 
 def lose(session: WriteSession, piece_pks: Collection[int], now: int | None) -> None:
     """Marks pieces as lost since `now`; None: they were found again."""
+    if not piece_pks:
+        return
     changing = ArchivePiece.lost.is_(None) if now is not None else ArchivePiece.lost.is_not(None)
     session.execute(
         update(ArchivePiece)
@@ -82,6 +91,7 @@ def lose(session: WriteSession, piece_pks: Collection[int], now: int | None) -> 
         .values(lost=now)
         .execution_options(synchronize_session=False)
     )
+    _touch_archives(session, piece_pks)
 
 
 def change(session: WriteSession, piece_pk: int, changes: Mapping[str, object]) -> None:
@@ -92,3 +102,14 @@ def change(session: WriteSession, piece_pk: int, changes: Mapping[str, object]) 
         .values(**changes)
         .execution_options(synchronize_session=False)
     )
+    if "lost" in changes:
+        _touch_archives(session, [piece_pk])
+
+
+def _touch_archives(session: WriteSession, piece_pks: Collection[int]) -> None:
+    """Of pieces that were lost or found: other instants can be recovered now."""
+    lines = select(ArchivePiece.line_pk).where(ArchivePiece.pk.in_(piece_pks))
+    for archive_pk in session.scalars(
+        select(ArchiveLine.archive_pk).where(ArchiveLine.pk.in_(lines)).distinct()
+    ):
+        touch_archive(session, archive_pk)

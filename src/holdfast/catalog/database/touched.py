@@ -9,7 +9,7 @@ _TOUCHED = "touched"
 
 @dataclass(frozen=True)
 class Touched:
-    """Keys of addons and copies, ids of operations: all name addons.
+    """Keys of addons, copies and archives, ids of operations: all name addons.
 
     Of `plans` only schedules and their occurrences changed, no backup: that is every addon whose
     schedule fires, and asks for a fraction of the work.
@@ -18,6 +18,7 @@ class Touched:
     addons: set[int] = field(default_factory=set[int])
     plans: set[int] = field(default_factory=set[int])
     copies: set[int] = field(default_factory=set[int])
+    archives: set[int] = field(default_factory=set[int])
     operations: set[str] = field(default_factory=set[str])
 
 
@@ -37,6 +38,11 @@ def touch_plan(session: WriteSession, *addon_pks: int) -> None:
 def touch_copy(session: WriteSession, copy_pk: int) -> None:
     """The addon of a copy of which only the key is known."""
     _touched(session).copies.add(copy_pk)
+
+
+def touch_archive(session: WriteSession, archive_pk: int) -> None:
+    """The addon of an archive of which other instants can be recovered now."""
+    _touched(session).archives.add(archive_pk)
 
 
 def touch_operation(session: WriteSession, operation_id: str) -> None:

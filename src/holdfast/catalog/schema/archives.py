@@ -18,6 +18,7 @@ class ArchiveRow(Table):
 
     Retention judges the log at `review`; `looked` is when its objects were last compared with the
     rows; `sweeping`: there are objects that were given up; `obstacle` is why old log stays for now.
+    `bytes` are those of all its pieces, as stored.
     """
 
     __tablename__ = "archives"
@@ -45,6 +46,7 @@ class ArchiveRow(Table):
     looked: Mapped[int | None]
     sweeping: Mapped[bool] = mapped_column(default=False, server_default=false())
     obstacle: Mapped[str | None]
+    bytes: Mapped[int] = mapped_column(default=0, server_default="0")
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 

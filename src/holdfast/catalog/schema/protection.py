@@ -1,6 +1,6 @@
 """Whether addons are protected: what was promised, and what is known."""
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from holdfast.catalog.schema.base import BigKey, Document, Table
@@ -31,6 +31,10 @@ class ProtectionRow(Table):
 
     Written in the transaction that changes one of them. `bytes` are those of its copies in all
     stores, as far as they are there.
+
+    Of its archived log: any instant from `window_begin` to `window_end` can be recovered; the end
+    of a window that goes on is the head of `window_line`. `gaps` None: it was never archived. See
+    `domain.archive.archiving`.
     """
 
     __tablename__ = "protection"
@@ -56,3 +60,9 @@ class ProtectionRow(Table):
     days: Mapped[list[Document]]
     plan_paused: Mapped[int | None]
     plan_paused_by: Mapped[str | None]
+    window_begin: Mapped[int | None]
+    window_end: Mapped[int | None]
+    window_line: Mapped[int | None]
+    gaps: Mapped[int | None]
+    unreached: Mapped[int | None]
+    has_hole: Mapped[bool] = mapped_column(default=False, server_default=false())

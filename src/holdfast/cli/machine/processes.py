@@ -15,6 +15,7 @@ import uvicorn
 
 from holdfast import bootstrap, settings
 from holdfast.bootstrap import AlarmProcess, Parts, SchedulerProcess, WorkerProcess
+from holdfast.domain.errors import Invalid
 from holdfast.kit.processes.hardening import keep_memory_private
 from holdfast.kit.processes.memory import collect_seldom
 from holdfast.kit.redact import redact
@@ -115,7 +116,13 @@ def _listen(parts: Parts, config: uvicorn.Config) -> None:
     # Named as TCP: only then does asyncio send at once, instead of 40 ms later (Nagle).
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((chosen.host, chosen.port))
+    try:
+        listener.bind((chosen.host, chosen.port))
+    except OSError as error:
+        problem = f"cannot listen on {chosen.host}, port {chosen.port}: {error.strerror}"
+        if "://" in chosen.host:  # the command line's server has the same variable
+            problem += "; HOLDFAST_HOST (--host) is an address of this machine here, no URL"
+        raise Invalid(problem, {"host": problem}) from None
     host, port = listener.getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
     link = bootstrap.setup_link(parts, port)

@@ -16,7 +16,7 @@ _COLUMNS = {
     "ADDON": "addon",
     "TYPE": "type",
     "SINCE": "since",
-    "LAST GOOD": "lastGoodAt",
+    "RECOVERABLE TO": "lastRecoverableAt",
     "NEXT": "nextDueAt",
     "PROVEN": "provenAt",
     "WHY": "why",

@@ -28,6 +28,7 @@ class Protection(Model):
     since: str | None = None
     reasons: list[Reason] = Field(default=[])
     last_good_at: str | None = None
+    last_recoverable_at: str | None = None
     next_due_at: str | None = None
     max_age_minutes: int | None = None
     proven_at: str | None = None

@@ -1,9 +1,10 @@
 """Sends a request and reads its answer: address, token, retries, envelopes, pages.
 
 Only a broken connection is retried, three times, half a second apart, as other clients of this API
-do. That is safe: the server answers an identical request of the same token within ten seconds with
-the first result, so a POST whose answer got lost is not executed twice; a later loss is reported
-instead. An answer, whatever its status, is never retried.
+do. That is safe: the server answers a POST with the same key within ten seconds with the first
+result, so one whose answer got lost is not executed twice; a later loss is reported instead. Two
+that are meant, however soon after each other, have keys of their own. An answer is never retried,
+whatever its status.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ from holdfast.client.transport.errors import (
     error_for,
     local_refusal,
 )
+from holdfast.kit import ids
 from holdfast.kit.clock import Clock, SystemClock
 from holdfast.kit.seal import Secret
 
@@ -82,7 +84,8 @@ def path_of(*segments: str) -> str:
 @dataclass(frozen=True)
 class Request:
     """A request. `body` is sent as JSON, `content` as it is. `seconds`: how long the answer may
-    take; None: as long as any."""
+    take; None: as long as any. `key` tells a repetition of this request from another that asks for
+    the same once more."""
 
     method: str
     path: str
@@ -90,6 +93,7 @@ class Request:
     body: Body | None = None
     content: bytes | None = None
     seconds: float | None = None
+    key: str = field(default_factory=ids.hex24, compare=False)
 
 
 class Address:
@@ -106,13 +110,14 @@ class Address:
         timeout = self.timeout.as_dict()
         if request.seconds is not None:
             timeout["read"] = request.seconds
+        key = {"Idempotency-Key": request.key} if request.method == "POST" else {}
         return httpx.Request(
             request.method,
             f"{self.host}{request.path}",
             params=request.params,
             json=request.body,
             content=request.content,
-            headers={**_headers(), "Content-Type": kind, **self._authorization()},
+            headers={**_headers(), "Content-Type": kind, **key, **self._authorization()},
             extensions={"timeout": timeout},
         )
 

@@ -163,6 +163,9 @@ class Archivist:
             log.exception("archiving failed in an unknown way", extra={"addon": addon.id})
             self._pauses.postpone(archive.pk)
         finally:
+            if reason and reason != archive.reason:  # not at each attempt
+                extra = {"addon": addon.id, "error": reason}
+                log.warning("a log is not archived any more", extra=extra)
             self._leave(lease, reason)
 
     def _leave(self, lease: Lease, reason: str) -> None:

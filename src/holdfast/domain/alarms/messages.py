@@ -105,9 +105,14 @@ def _of_alarms(event: str, document: Document) -> tuple[Severity, str, str]:
     word = {Event.CLOSED: "Resolved", Event.REMINDED: "Still"}.get(Event(event), "Alarm")
     if count == 1:
         title = f"{word}: {first['subject']} {rule.title}"
+        reason, until = first["reason"], ""
         if event == Event.CLOSED:
             title = f"{word}: {first['subject']} ({first['kind']})"
-        lines = [first["reason"], f"severity: {first['severity']}", f"since: {first['since']}"]
+            reason, until = (
+                f"it is over; it was: {reason}",
+                f" until {first.get('closedAt', 'now')}",
+            )
+        lines = [reason, f"severity: {first['severity']}", f"since: {first['since']}{until}"]
     else:
         title = f"{word}: {count} times {first['kind']}"
         names = listed_names([alarm_line(alarm) for alarm in alarms])

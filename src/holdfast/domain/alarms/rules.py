@@ -46,6 +46,7 @@ class Kind(StrEnum):
     UNPROVEN = "addon.unproven"
     DRILL_FAILED = "addon.drill-failed"
     ARCHIVE_LATE = "addon.archive-late"
+    TOO_STRICT = "addon.objective-too-strict"
     DRILLS_WAIT = "drills.waiting"
     RETENTION_HELD = "retention.held"
     STORE = "store.unusable"
@@ -115,6 +116,12 @@ RULES: Mapping[Kind, Rule] = {
         "has a log that is not archived",
         "holdfast pitr status says why; the server keeps its log for a while only, then the window"
         " has a gap",
+    ),
+    Kind.TOO_STRICT: Rule(
+        Severity.WARNING,
+        "has an objective that its schedules cannot meet",
+        "holdfast schedule create adds backups, holdfast pitr enable archives what lies between;"
+        " or ask for less with holdfast objective set",
     ),
     Kind.DRILLS_WAIT: Rule(
         Severity.WARNING,
@@ -217,10 +224,13 @@ _KINDS = {
     Code.TOO_FEW: Kind.TOO_FEW_COPIES,
     Code.UNPROVEN: Kind.UNPROVEN,
     Code.DRILL_FAILED: Kind.DRILL_FAILED,
+    Code.ARCHIVE: Kind.ARCHIVE_LATE,
+    Code.TOO_STRICT: Kind.TOO_STRICT,
 }
 _PATIENCE_MS = {
     Kind.NO_PLAN: HOUR_MS,  # who adds an addon gives it a schedule next
     Kind.TOO_FEW_COPIES: 15 * MINUTE_MS,  # a copy follows its backup
+    Kind.TOO_STRICT: 15 * MINUTE_MS,  # who plans makes one schedule after the other
     Kind.DRILLS_WAIT: 5 * MINUTE_MS,  # a worker may just be restarted
 }
 
@@ -324,30 +334,6 @@ def pace(count: int, recent: int) -> Pace:
     if recent >= STORM:
         return Pace.LATER
     return Pace.TOGETHER if count > STORM else Pace.SINGLY
-
-
-_LATE_INTERVALS = 6
-_LATE_MS = 5 * MINUTE_MS
-
-
-WINDOW_BEGINS_WITHIN_MS = HOUR_MS
-"""How long the first snapshot of a new line of a log may take before that is an alarm."""
-
-
-_LITTLE_SLACK = 4
-"""A quarter of what a server keeps for us is little."""
-
-
-def is_slack_little(slack: int | None, limit: int | None) -> bool:
-    """Whether the server soon removes log that is not stored. `slack`: bytes until then; `limit`:
-    bytes that it keeps at most; None: without a limit."""
-    return slack is not None and limit is not None and slack < limit // _LITTLE_SLACK
-
-
-def is_archive_late(stored: int, interval_s: int, now: int) -> bool:
-    """Whether an archive is behind. `stored`: when all of the log was last stored; one that lies
-    ahead was written before a clock went back."""
-    return abs(now - stored) > max(_LATE_MS, _LATE_INTERVALS * interval_s * 1000)
 
 
 def listed_names(names: Sequence[str]) -> Iterator[str]:

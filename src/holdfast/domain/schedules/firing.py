@@ -7,10 +7,9 @@ share one run. A schedule whose previous run still waits is skipped, unless othe
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from holdfast.domain.schedules.schedule import Outcome, Scheduling, count_due, latest_due
-from holdfast.domain.units import DAY_MS, HOUR_MS, MINUTE_MS
+from holdfast.domain.units import DAY_MS, HOUR_MS, MINUTE_MS, show_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def decide(dues: Iterable[Due], now: int, window: int) -> tuple[list[Run], list[
             continue
         wishes.setdefault(due.wish, []).append(due)
         if due.since < latest:
-            moment = f"{datetime.fromtimestamp(latest / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+            moment = show_instant(latest)
             reason = f"nothing was there to fire it; the one of {moment} stands for it"
             others.append(missed(due, latest_due(due.rule, latest - 1), reason))
     runs: list[Run] = []

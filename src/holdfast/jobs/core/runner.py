@@ -183,7 +183,11 @@ class Runner:
                 plan.failed(session, job, record)
             text = f"{ended.status}: {ended.reason}" if ended.reason else ended.status
             journal.write(session, job.dispatch.op, now, text)
-        job.span.set(_OUTCOME, ended.status)
+            status, told = ended.status, {"op": ended.id, "kind": ended.kind, "error": ended.reason}
+        if status in (Status.FAILED, Status.NOT_SUPPORTED):
+            # A reason is what people are shown, so no secret is in it.
+            log.warning("operation failed", extra={**told, "addon": job.addon.id})
+        job.span.set(_OUTCOME, status)
         if ending.code is not None:
             job.span.fail(ending.code)
 

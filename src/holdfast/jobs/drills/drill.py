@@ -19,7 +19,7 @@ from holdfast.domain.errors import (
     AddonRefused,
     ChildFailed,
     EvidenceMissing,
-    Interrupted,
+    Failure,
     NotSupported,
     ObjectMissing,
     PreflightRefused,
@@ -112,10 +112,11 @@ def _judged(trial: Trial) -> Generator[None]:
 
 @contextmanager
 def _limited(job: Job) -> Generator[None]:
-    """Ends a drill that takes too long."""
+    """Ends a drill that takes too long; a failure without a verdict, because no person asked for
+    the end, and it says nothing of the backup."""
     limit = job.tools.drill_limit_ms
     problem = f"the drill took longer than {show_duration(limit)} (HOLDFAST_DRILL_HOURS)"
-    timer = threading.Timer(limit / 1000, lambda: job.guard.stop(Interrupted(problem)))
+    timer = threading.Timer(limit / 1000, lambda: job.guard.stop(Failure(problem)))
     timer.daemon = True
     timer.start()
     try:

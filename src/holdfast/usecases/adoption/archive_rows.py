@@ -35,6 +35,7 @@ def take_in_archive(context: Context, surveyed: SurveyedArchive) -> ArchiveRow |
         fence=0,
         state=archives.OFF,
         reason=LOST,
+        bytes=0,
         since=context.now,
         created=context.now,
     )
@@ -51,5 +52,6 @@ def take_in_archive(context: Context, surveyed: SurveyedArchive) -> ArchiveRow |
         for piece in one.pieces:
             piece.line_pk = one.line.pk
         session.add_all(one.pieces)
+        archive.bytes += sum(piece.stored for piece in one.pieces)
     session.flush()
     return archive

@@ -4,37 +4,35 @@ What is wrong is judged from the rows of protection and of observations, from th
 what the caller watched itself: whether workers and schedulers live.
 """
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.catalog import destinations, objectives, projects, protected_rows
 from holdfast.catalog.alarms import alarms, channels, monitors, observations
 from holdfast.catalog.alarms.observations import Observation
-from holdfast.catalog.archiving import archives
 from holdfast.catalog.database.session import Catalog, ReadSession, WriteSession
+from holdfast.catalog.schema import AlarmRow
 from holdfast.catalog.storage import deletions
 from holdfast.catalog.work import measured, workers
-from holdfast.domain.addon import Desired
 from holdfast.domain.alarms.messages import Event
 from holdfast.domain.alarms.rules import (
     FRESH_MS,
-    WINDOW_BEGINS_WITHIN_MS,
+    MAX_NAMED,
     Changes,
     Kind,
     Open,
     Symptom,
     cause_of,
     changes,
-    is_archive_late,
-    is_slack_little,
     is_young,
     symptoms_of_addon,
 )
 from holdfast.domain.operation import DRILL_LANE
-from holdfast.domain.units import show_bytes
-from holdfast.kit.clock import rfc3339
 from holdfast.usecases.alarms import outbox
+
+log = logging.getLogger(__name__)
 
 PLATFORM = "platform"
 OBSERVED_PROTECTION = "protection rows"
@@ -78,7 +76,6 @@ def compare(session: ReadSession, lives: Mapping[Kind, str | None], now: int) ->
     judgement.symptoms += channel_symptoms(session)
     judgement.symptoms += monitor_symptoms(session)
     judgement.symptoms += drill_symptoms(session, now)
-    judgement.symptoms += archive_symptoms(session, now)
     judgement.symptoms += hold_symptoms(session)
     judge_observations(session, judgement, now)
     judge_lives(judgement, lives, now)
@@ -105,6 +102,17 @@ def apply(session: WriteSession, difference: Changes, now: int) -> None:
     ):
         if rows:
             outbox.send(session, event, rows, now)
+            _tell_log(event, rows)
+
+
+def _tell_log(event: Event, rows: Sequence[AlarmRow]) -> None:
+    """So that an installation without a channel is not silent; of a storm it shows some."""
+    level = logging.INFO if event is Event.CLOSED else logging.WARNING
+    for row in rows[:MAX_NAMED]:
+        extra = {"alarm": row.id, "kind": row.kind, "of": row.subject, "reason": row.reason}
+        log.log(level, event, extra=extra)
+    if len(rows) > MAX_NAMED:
+        log.log(level, event, extra={"more": len(rows) - MAX_NAMED})
 
 
 def addon_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
@@ -162,49 +170,6 @@ def hold_symptoms(session: ReadSession) -> Iterator[Symptom]:
         reason = f"{row.placed_by} holds it: {row.reason}"
         kind, subject = Kind.RETENTION_HELD, "this installation"
         yield Symptom(kind, INSTALLATION, subject, reason, row.placed)
-
-
-def archive_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
-    """Addons whose log is not stored in time; the server of a paused one writes none."""
-    names = projects.living_ids(session)
-    for archive, addon in archives.all_enabled(session):
-        project, stored = names.get(addon.project_pk), max(archive.checked or 0, archive.since)
-        running = addon.deleted is None and addon.desired == Desired.RUNNING
-        if project is None or not running:
-            continue
-        line = archives.current_line(session, archive.pk)
-        lost = archives.lost_since(session, line.pk) if line else None
-        began = max(line.since, lost or 0) if line else now
-        is_unreached = line is not None and (line.parent_pk is None or lost is not None)
-        if is_archive_late(stored, archive.interval_s, now):
-            reason = f"its log was stored completely last at {rfc3339(stored)}"
-            if archive.reason:
-                reason += f": {archive.reason}"
-        elif is_slack_little(archive.slack, archive.slack_limit):
-            room = show_bytes(max(0, archive.slack or 0))
-            reason = f"the server removes log that is not stored yet after {room} more"
-        elif (
-            is_unreached
-            and now - began > WINDOW_BEGINS_WITHIN_MS
-            and not archives.is_base_coming(session, addon.pk, began, is_good=True)
-        ):
-            stored = began
-            happened = "began anew" if lost is None else "lost a part"
-            reason = (
-                f"its log {happened} at {rfc3339(began)}, and no good snapshot has been taken"
-                " since: nothing after that can be recovered"
-            )
-        else:
-            continue
-        yield Symptom(
-            Kind.ARCHIVE_LATE,
-            str(addon.pk),
-            f"{project}/{addon.id}",
-            reason,
-            stored,
-            addon.project_pk,
-            addon.pk,
-        )
 
 
 def judge_observations(session: ReadSession, judgement: Judgement, now: int) -> None:

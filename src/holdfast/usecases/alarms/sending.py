@@ -33,7 +33,7 @@ def send_next(
     outcome = attempt(channel, sealer, open_channel, claim, clock)
     with catalog.write() as session:
         deliveries.settle(session, claim, outcome, clock.now())
-    extra = {"channel": channel.id, "event": claim.id, "answer": outcome.answer}
+    extra = {"channel": channel.id, "event_id": claim.id, "answer": outcome.answer}
     if outcome.ok:
         log.info("a message was sent", extra=extra)
     else:

@@ -93,6 +93,7 @@ class Receiver:
         self._storer = Storer(tools.clock, addon.id)
         self._vitals: Vitals | None = None
         self._asked = -float(archive.interval_s)
+        self._asked_at = 0
         self._acknowledged = 0
         self._spare: list[memoryview] = []
 
@@ -291,7 +292,7 @@ class Receiver:
         """Once an interval asks how far the server is; stores what is new when that has come."""
         now = self._tools.clock.monotonic()
         if self._vitals is None and now - self._asked >= self._archive.interval_s:
-            self._asked = now
+            self._asked, self._asked_at = now, self._tools.clock.now()
             # Of a line that only an ancestor's end is read from, nothing is acknowledged any more.
             on_line = segment.line.name == following.line
             self._vitals = following.vitals() if on_line else None
@@ -305,7 +306,7 @@ class Receiver:
             if segment.end > segment.cut:
                 self._store(segment, vitals)
             elif self._storer.is_idle_within(0.0):
-                self._prove(lambda session: self._move_head(session, segment.line, vitals))
+                self._prove(self._head_of(segment.line, vitals))
         elif now - self._asked >= 2 * self._archive.interval_s:
             # It is behind: the row says by how much, and how long the server bears that.
             self._asked, latest = now, following.vitals()
@@ -337,14 +338,15 @@ class Receiver:
             last=segment.last,
         )
         segment.cut, segment.first = end, segment.last
-        self._storer.put(len(plain), lambda: self._put(line, piece, plain, vitals))
+        move_head = self._head_of(line, vitals) if vitals else None
+        self._storer.put(len(plain), lambda: self._put(line, piece, plain, move_head))
 
     def _put(
         self,
         line: ArchiveLine,
         piece: ArchivePiece,
         plain: bytes | memoryview,
-        vitals: Vitals | None,
+        move_head: Callable[[WriteSession], None] | None,
     ) -> int:
         """Object first, then its row; returns up to where all is stored."""
         sealed = age.seal(plain, self._archive.recipient)
@@ -364,8 +366,8 @@ class Receiver:
                 firsts = [part.first for part in parts if part.start == start]
                 piece.first = min([*firsts, piece.first])
             archives.replace_with(session, piece)
-            if vitals is not None:
-                self._move_head(session, line, vitals)
+            if move_head is not None:
+                move_head(session)
 
         self._prove(write)
         if piece.whole:
@@ -374,14 +376,17 @@ class Receiver:
             self._layout.remove_parts(line, start, end)
         return end
 
-    def _move_head(self, session: WriteSession, line: ArchiveLine, vitals: Vitals) -> None:
-        row = archives.lines_by_pk(session, [line.pk])[line.pk]
-        row.head, row.head_clock = vitals.position, vitals.clock
-        if row.begins is None:
-            row.begins = vitals.clock if vitals.since is None else vitals.since
-        archive = archives.get(session, self._archive.pk)
-        archive.behind, archive.slack, archive.slack_limit = 0, vitals.slack, vitals.limit
-        archive.checked = self._tools.clock.now()
+    def _head_of(self, line: ArchiveLine, vitals: Vitals) -> Callable[[WriteSession], None]:
+        """Writes that what the server said when it was asked is true of the store."""
+        begins = vitals.clock if vitals.since is None else vitals.since
+        asked_at = self._asked_at
+
+        def move_head(session: WriteSession) -> None:
+            archive = archives.move_head(session, line.pk, vitals.position, vitals.clock, begins)
+            archive.behind, archive.slack, archive.slack_limit = 0, vitals.slack, vitals.limit
+            archive.checked = asked_at
+
+        return move_head
 
     def _prove(self, write: Callable[[WriteSession], None], **changes: object) -> None:
         with self._tools.catalog.write() as session:

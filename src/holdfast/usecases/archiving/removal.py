@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from holdfast.catalog.archiving import archives, removals
 from holdfast.catalog.database.session import WriteSession, lock_addon
+from holdfast.catalog.database.touched import touch_archive
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece, ArchiveRow
 from holdfast.catalog.storage import archive_facts, deletions, holdings
 from holdfast.domain.archive.retention import Ruling
@@ -90,6 +91,7 @@ def decide(
         line.removed = max(line.removed, cuts.get(line.pk, 0))
         line.marked = line.marked_at = line.due = None
     archive.sweeping, archive.obstacle = True, None
+    touch_archive(session, archive_pk)
     return decision
 
 

@@ -83,6 +83,7 @@ def of_protection(judged: Judged) -> Document:
             "places": objective.places,
         },
         "lastGoodAt": rfc3339_if(facts.last_good),
+        "lastRecoverableAt": rfc3339_if(facts.last_recoverable),
         "stores": facts.places,
         "provenAt": rfc3339_if(facts.proven),
         "proofSeconds": _seconds(facts.proof_ms),

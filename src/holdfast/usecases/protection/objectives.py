@@ -23,7 +23,7 @@ def put(context: Context, scope: Scope, form: ObjectiveForm) -> Objective:
     _, addon_pk = scope
     if addon_pk is not None:
         facts = protected_rows.row_of(context.session, addon_pk).facts
-        wrong = problems(objective, facts.longest_gap_ms)
+        wrong = problems(objective, facts)
         if wrong:
             raise Invalid("the objective makes no sense for this addon", wrong)
     objectives.put(context.session, scope, objective, context.now)

@@ -77,7 +77,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One addon and its verdict."""
+    """One addon and its verdict. `last_good`: its newest recovery point, in ms since 1970."""
 
     pk: int
     id: str
@@ -140,7 +140,7 @@ class Tiles:
                         version=row.version,
                         project_id=project_id,
                         verdict=verdict,
-                        last_good=row.facts.last_good,
+                        last_good=row.facts.last_recoverable,
                         next_due=row.facts.next_due,
                         proven=row.facts.proven,
                         proof_ms=row.facts.proof_ms,

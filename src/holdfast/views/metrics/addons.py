@@ -7,6 +7,7 @@ from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.protected_rows import ProtectedRow
 from holdfast.domain.access import Caller
 from holdfast.domain.protection import Protection
+from holdfast.views.metrics import archives
 from holdfast.views.metrics.gauge import Gauge, seconds
 from holdfast.views.metrics.stored import StoredBytes
 from holdfast.views.protection.wall import judged
@@ -18,12 +19,20 @@ Value = Callable[[ProtectedRow, Protection, int], float | None]
 
 VALUES: Mapping[str, tuple[str, Value]] = {
     "first_recoverable_timestamp_seconds": (
-        "When the oldest good backup was taken.",
-        lambda row, _, __: seconds(row.facts.first_good),
+        "The oldest recovery point: a good backup, or the begin of a window.",
+        lambda row, _, __: seconds(row.facts.first_recoverable),
     ),
     "last_recoverable_timestamp_seconds": (
-        "When the newest good backup was taken.",
-        lambda row, _, __: seconds(row.facts.last_good),
+        "The newest recovery point: a good backup, or the end of a window.",
+        lambda row, _, __: seconds(row.facts.last_recoverable),
+    ),
+    "last_recoverable_age_seconds": (
+        "How old the newest recovery point is.",
+        lambda row, _, now: (
+            None
+            if row.facts.last_recoverable is None
+            else seconds(max(0, now - row.facts.last_recoverable))
+        ),
     ),
     "last_good_backup_age_seconds": (
         "How old the newest good backup is.",
@@ -32,7 +41,7 @@ VALUES: Mapping[str, tuple[str, Value]] = {
         ),
     ),
     "objective_max_age_seconds": (
-        "How old the newest good backup may be.",
+        "How old the newest recovery point may be.",
         lambda _, verdict, __: seconds(verdict.max_age_ms),
     ),
     "objective_proven_within_seconds": (
@@ -77,9 +86,13 @@ def gauges(session: ReadSession, caller: Caller, now: int, stored: StoredBytes) 
         (*_LABELS, "state"),
         [((*labels[row.addon_pk], verdict.state), 1) for row, verdict, _ in addons],
     )
+    yield from archives.gauges([row for row, _, _ in addons], labels, _LABELS, now)
     for name, (text, value) in VALUES.items():
-        values = ((labels[row.addon_pk], value(row, verdict, now)) for row, verdict, _ in addons)
-        samples = [(of, number) for of, number in values if number is not None]
+        samples = [
+            (labels[row.addon_pk], number)
+            for row, verdict, _ in addons
+            if (number := value(row, verdict, now)) is not None
+        ]
         yield Gauge(f"holdfast_addon_{name}", text, _LABELS, samples)
     yield Gauge(
         "holdfast_addon_last_drill",

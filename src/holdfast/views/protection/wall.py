@@ -111,6 +111,7 @@ def _item(row: ProtectedRow, verdict: Protection, project_id: str) -> Protection
         ],
         first_good_at=rfc3339_if(facts.first_good),
         last_good_at=rfc3339_if(facts.last_good),
+        last_recoverable_at=rfc3339_if(facts.last_recoverable),
         next_due_at=rfc3339_if(facts.next_due),
         max_age_minutes=_in(verdict.max_age_ms, MINUTE_MS),
         proven_at=rfc3339_if(facts.proven),

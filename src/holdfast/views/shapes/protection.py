@@ -27,7 +27,8 @@ class ProtectionDay(Shape):
 
 class ProtectionItem(Shape):
     """`state` is unprotected, no plan, at risk, paused or protected. `maxAgeMinutes` is the
-    objective that was held against `lastGoodAt`. `provenAt` is when a restore last ended well,
+    objective that was held against `lastRecoverableAt`: the newest good backup, or the end of the
+    window of an archived log. `provenAt` is when a restore last ended well,
     `proofSeconds` how long that took."""
 
     addon: ProtectedAddon
@@ -36,6 +37,7 @@ class ProtectionItem(Shape):
     reasons: list[ProtectionReason]
     first_good_at: str | None = None
     last_good_at: str | None = None
+    last_recoverable_at: str | None = None
     next_due_at: str | None = None
     max_age_minutes: int | None = None
     proven_at: str | None = None

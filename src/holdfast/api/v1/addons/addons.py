@@ -1,5 +1,6 @@
 """Addon routes: list, create, put, get, patch and delete managed and attached addons."""
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -12,7 +13,7 @@ from holdfast.api.reading import in_turn
 from holdfast.catalog import addons as rows
 from holdfast.contracts.files import Samplable
 from holdfast.domain.access import Caller, Permission
-from holdfast.domain.errors import Conflict, Invalid
+from holdfast.domain.errors import Conflict, Failure, Invalid
 from holdfast.domain.naming import slug
 from holdfast.http import answers
 from holdfast.http.auth import requires
@@ -26,6 +27,7 @@ from holdfast.views.shapes.addons import AddonList, AddonProbeView, AddonView, S
 from holdfast.views.shapes.base import Empty, Many, One
 
 router = APIRouter(tags=["addons"], route_class=ReadRoute)
+log = logging.getLogger(__name__)
 
 Reader = Annotated[Caller, Depends(requires(Permission.ADDON_READ))]
 Creator = Annotated[Caller, Depends(requires(Permission.ADDON_CREATE))]
@@ -52,16 +54,21 @@ def create_addon(
 ) -> Response:
     with api.catalog.read() as session:  # before probing for a caller who may not see the project
         project_at(session, caller, project_id)
-    probed = found_for(api, form)
-    if form.pitr_enabled:
-        require_archivable(api, form.type, None if probed.probe is None else probed.address)
+    try:
+        probed = found_for(api, form)
+        if form.pitr_enabled:
+            require_archivable(api, form.type, None if probed.probe is None else probed.address)
 
-    def create(context: Context) -> AddonView:
-        project = project_at(context.session, caller, project_id)
-        addon = verbs.create(context, project, form, probed)
-        return views.view(context.session, project, addon, api.team_id)
+        def create(context: Context) -> AddonView:
+            project = project_at(context.session, caller, project_id)
+            addon = verbs.create(context, project, form, probed)
+            return views.view(context.session, project, addon, api.team_id)
 
-    return writing.create(caller, create)
+        return writing.create(caller, create)
+    except Failure as refusal:  # the one who runs the server is asked why
+        extra = {"project": project_id, "addon": form.name, "error": refusal.message}
+        log.warning("an addon was not created", extra=extra)
+        raise
 
 
 @router.put(ADDONS, response_model=One[AddonView])

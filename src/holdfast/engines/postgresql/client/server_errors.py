@@ -92,7 +92,8 @@ def pooler(endpoint: str) -> AddonRefused:
 
 
 def _last(text: str) -> str:
-    return _shortened(text.split("failed: ", 1)[-1])
+    """What went wrong, without whom we asked and what to ask oneself: both are said already."""
+    return _shortened(text.rsplit("failed: ", 1)[-1].split(" Is the server running", 1)[0])
 
 
 def _shortened(text: str) -> str:
