@@ -22,7 +22,7 @@ class Engine:
     """A server that commits every so many bytes; what was not stored cannot be read."""
 
     title = "Engine"
-    show_position = ancestry = file_source = str
+    show_position = ancestry = file_source = last_commit = str
 
     def __init__(self, instants: dict[int, int]) -> None:
         self.instants = instants

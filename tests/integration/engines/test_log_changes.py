@@ -1,6 +1,8 @@
 """What commits did is counted from the log alone, row by row."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from fixtures.postgres import PostgresServer
 from holdfast.contracts.archive import FILE_SPAN, Change, FileNames, Log, TableChange
 from holdfast.engines.mysql.physical import log_changes
 from holdfast.engines.postgresql.physical import wal_changes
+from holdfast.engines.postgresql.physical.wal_replay import file_name
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
 
@@ -73,6 +76,7 @@ def test_postgresql_of_each_major(
     start_postgres: Callable[[int, str], PostgresServer],
     major: int,
     request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> None:
     server = start_postgres(major, "oldest" if major == 14 else "blank")
 
@@ -101,10 +105,15 @@ def test_postgresql_of_each_major(
     server.execute("SELECT pg_create_restore_point('point ' || g) FROM generate_series(1, 300) g")
     end = position()
     server.execute("SELECT pg_switch_wal()")
-    ((segment,),) = server.execute(
-        "SELECT setting::int FROM pg_settings WHERE name = 'wal_segment_size'"
+    ((segment, line),) = server.execute(
+        "SELECT setting::int, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+        " FROM pg_settings WHERE name = 'wal_segment_size'"
     )
-    log = Log(server.place.directory / "pg_wal", [("00000001", start, end)], segment)
+    # As an archive has them: the server's directory holds files that are not begun, too.
+    for begin in range(start - start % segment, end, segment):
+        name = file_name(line, begin, segment)
+        shutil.copy(server.place.directory / "pg_wal" / name, tmp_path)
+    log = Log(tmp_path, [(line, start, end)], segment)
 
     def changes(known: FileNames) -> list[Change]:
         read = wal_changes.changes(

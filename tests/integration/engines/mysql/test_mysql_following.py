@@ -67,6 +67,8 @@ class Copy:
             name = binlog.file_name("mariadb-bin", number * FILE_SPAN)
             stored = bytearray((server.place.directory / name).read_bytes())
             stored[IN_USE] &= 0xFE
+            if number == max(self.files):  # the server notes a checkpoint there in its own time
+                del stored[len(data) :]
             assert data == stored
 
 
