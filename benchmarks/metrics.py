@@ -1,8 +1,8 @@
 """`make bench-metrics`: what a scrape of 2,000 addons costs, while everything runs in one process.
 
 Each addon has four schedules, 30 finished backups, 10 drills and an archived log of 200 pieces in a
-fresh SQLite catalogue. The
-first scrape counts the copies in all stores, the others take that count for a minute.
+fresh SQLite catalogue. The first scrape counts the copies in all stores, the others take that count
+for a minute.
 """
 
 import argparse

@@ -44,7 +44,7 @@ from holdfast.domain.protection import HISTORY_DAYS, Day, longest_gap, with_day
 from holdfast.domain.schedules.schedule import Outcome
 from holdfast.domain.units import DAY_MS
 
-_AT_ONCE = 500
+_AT_ONCE = 20
 _BAD = (Status.FAILED, Status.NOT_SUPPORTED)
 _OWN = Backup.source.not_in(sorted(IMPORTED))
 

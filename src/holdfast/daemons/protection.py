@@ -5,6 +5,7 @@ notice its change. The row is put right, the log names its columns, and an alarm
 """
 
 import logging
+import time
 
 from holdfast.catalog import protection
 from holdfast.catalog.alarms import observations
@@ -17,6 +18,9 @@ log = logging.getLogger(__name__)
 
 _CHORE = "protection"
 _EVERY_MS = 6 * HOUR_MS
+_RESTS = 4
+"""Times as long as a lot took."""
+_MAX_REST_SECONDS = 2.0
 
 
 class ProtectionCheck:
@@ -41,10 +45,12 @@ class ProtectionCheck:
         """Compares all living addons, some at a time; what differs again under the lock counts.
 
         With hundreds of backups each a lot takes many seconds, in which SQLite's other writers must
-        not wait.
+        not wait. No one waits for the check, but answers share the interpreter with it: after each
+        lot it rests.
         """
         last, problem = 0, None
         while True:
+            began = time.monotonic()
             with self._tools.catalog.read() as session:
                 addon_pks = protection.living_after(session, last)
                 different = protection.differences(session, addon_pks)
@@ -62,6 +68,7 @@ class ProtectionCheck:
                     )
                     problem = f"of addon {addon_pk} these were: {', '.join(columns)}"
             last = addon_pks[-1]
+            time.sleep(min(_MAX_REST_SECONDS, _RESTS * (time.monotonic() - began)))
         with self._tools.catalog.write() as session:
             now = self._tools.clock.now()
             observations.note(session, self._tools.node, {OBSERVED_PROTECTION: problem}, now)

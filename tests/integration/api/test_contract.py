@@ -64,7 +64,7 @@ def test_requests_about_what_was_never_there(fuzzed: Fuzzed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("examples", "links"), [(30, 3), pytest.param(300, 20, marks=pytest.mark.slow)]
+    ("examples", "links"), [(20, 3), pytest.param(300, 20, marks=pytest.mark.slow)]
 )
 def test_what_one_answer_names_the_next_asks_for(
     fuzzed: Fuzzed, known_ids: dict[str, str], examples: int, links: int
