@@ -32,7 +32,7 @@ TYPES = {
 
 @pytest.mark.parametrize("compressed", [0, 1])
 def test_mariadb_rows_of_every_type(start_mysql: StartMySQL, compressed: int) -> None:
-    server = start_mysql("logged", options=LOGGING)
+    server = start_mysql("counted", options=LOGGING)
     columns = ", ".join(f"c{number} {kind}" for number, kind in enumerate(TYPES))
     values = ", ".join(TYPES.values())
     server.execute(
