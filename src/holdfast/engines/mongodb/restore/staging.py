@@ -110,8 +110,8 @@ class Staging:
         repeats = self._repeats[placement.beside]
         if repeats:
             self._attempt.say(
-                f"{placement.database}.{placement.name}: documents whose _id was in the dump before:"
-                f" {repeats}; of each the last one stays"
+                f"{placement.database}.{placement.name}: documents whose _id came in the dump"
+                f" before: {repeats}; of each the last one stays"
             )
         return count(connection, (placement.database, placement.beside)) + repeats
 
