@@ -11,8 +11,9 @@ from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon
 from holdfast.domain.access import Caller
 from holdfast.domain.errors import NotFound
+from holdfast.http.state import of
 from holdfast.web.in_process import Calls, path_of
-from holdfast.web.live import addon_topic
+from holdfast.web.live import addon_topic, hub_of
 from holdfast.web.rendering import Page
 
 
@@ -64,6 +65,23 @@ class Place:
 
 def place(request: Request, caller: Caller, project: str, addon: str) -> Place:
     return Place(Calls(request, caller), project, addon)
+
+
+async def alike(request: Request, caller: Caller, at: Place, kind: str) -> list[tuple[str, str]]:
+    """The other addons of a kind that the caller sees: project and id, and the words of a list."""
+    api, hub = of(request), hub_of(request)
+    edition = hub.edition()
+
+    def read() -> list[tuple[str, str]]:
+        with api.catalog.read() as session:
+            tiles = hub.tiles.of(session, caller, edition)
+        return [
+            (f"{tile.project_id}/{tile.id}", f"{tile.name} in {tile.project_id}")
+            for tile in tiles
+            if tile.kind == kind and (tile.project_id, tile.id) != (at.project, at.addon)
+        ]
+
+    return await api.turns.run(read)
 
 
 async def together(*reads: Any) -> Any:

@@ -7,11 +7,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from holdfast.domain.units import DAY_MS
-from holdfast.http.state import of
 from holdfast.web.forms import Form, without_empty
 from holdfast.web.frame import frame_of
-from holdfast.web.live import hub_of
-from holdfast.web.pages.addons.addon import Place, place, together
+from holdfast.web.pages.addons.addon import Place, alike, place, together
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
 from holdfast.web.showing.charts import Span
@@ -90,9 +88,9 @@ async def _page(
     frame = await frame_of(request, viewer)
     shown = await archive_of(at, frame.now)
     if not form.values:
-        known = shown["archive"]
-        form.values = {name: str(known[name]) for name in _SETTINGS[:2] if name in known}
-        form.values["unbounded"] = "on" if known.get("unbounded") else ""
+        archive = shown["archive"]
+        form.values = {name: str(archive[name]) for name in _SETTINGS[:2] if name in archive}
+        form.values["unbounded"] = "on" if archive.get("unbounded") else ""
     search = Form(known=_SEARCH)
     search.values["seconds"] = "60"
     context = {
@@ -165,25 +163,14 @@ async def _target_page(
     request: Request, viewer: Viewer, at: Place, form: Form, status: int = 200
 ) -> Response:
     view = await at.view()
-    api, hub, edition = of(request), hub_of(request), hub_of(request).edition()
-
-    def read() -> list[tuple[str, str]]:
-        with api.catalog.read() as session:
-            tiles = hub.tiles.of(session, viewer.caller, edition)
-        return [
-            (f"{tile.project_id}/{tile.id}", f"{tile.name} in {tile.project_id}")
-            for tile in tiles
-            if tile.kind == view["type"] and (tile.project_id, tile.id) != (at.project, at.addon)
-        ]
-
-    others = await api.turns.run(read)
+    addons_alike = await alike(request, viewer.caller, at, view["type"])
     frame = await frame_of(request, viewer)
     context = {
         "at": at,
         "view": view,
         **(await archive_of(at, frame.now)),
         "kinds": KINDS,
-        "targets": [(f"{at.project}/{at.addon}", f"{view['name']} itself"), *others],
+        "targets": [(f"{at.project}/{at.addon}", f"{view['name']} itself"), *addons_alike],
         "form": form,
     }
     page = at.page("Restore", ("Any moment", f"{at.url}/moments"))

@@ -8,12 +8,10 @@ from starlette.responses import RedirectResponse, Response
 
 from holdfast.domain.differences import KEEP_OLD_HOURS
 from holdfast.domain.operation import OVER
-from holdfast.http.state import of
 from holdfast.web.forms import Form, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls
-from holdfast.web.live import hub_of
-from holdfast.web.pages.addons.addon import Place, place, together
+from holdfast.web.pages.addons.addon import Place, alike, place, together
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
 from holdfast.web.showing.words import age, engine, ms_of, size
@@ -42,23 +40,12 @@ async def choose(request: Request, viewer: Viewing, project: str, addon: str) ->
         at.view(),
         at.calls.get(at.path("backups"), status=("completed",), per_page=_POINTS),
     )
-    api, hub, edition = of(request), hub_of(request), hub_of(request).edition()
-
-    def read() -> list[tuple[str, str]]:
-        with api.catalog.read() as session:
-            tiles = hub.tiles.of(session, viewer.caller, edition)
-        return [
-            (f"{tile.project_id}/{tile.id}", f"{tile.name} in {tile.project_id}")
-            for tile in tiles
-            if tile.kind == view["type"] and (tile.project_id, tile.id) != (project, addon)
-        ]
-
     context = {
         "at": at,
         "view": view,
         "backups": backups["backups"],
         "chosen": request.query_params.get("backup", ""),
-        "others": await api.turns.run(read),
+        "others": await alike(request, viewer.caller, at, view["type"]),
         "features": await at.features(view["type"]),
     }
     frame = await frame_of(request, viewer)
