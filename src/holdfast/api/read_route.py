@@ -92,7 +92,7 @@ def _plan(dependant: Dependant, calls: list[_Call]) -> bool:
         if dependency.name is not None:
             row = next(row for row, call in enumerate(calls) if call.function == dependency.call)
             results[row] = dependency.name
-    others = (
+    unsupported = (
         *(dependant.header_params, dependant.cookie_params, dependant.body_params),
         *(dependant.websocket_param_name, dependant.http_connection_param_name),
         *(dependant.response_param_name, dependant.background_tasks_param_name),
@@ -102,7 +102,7 @@ def _plan(dependant: Dependant, calls: list[_Call]) -> bool:
     if (
         function is None
         or not iscoroutinefunction(function)
-        or any(others)
+        or any(unsupported)
         or not all(_is_text(field.field_info) for field in path)
         or any(field.field_info.is_required() for field in query)
     ):
@@ -124,5 +124,5 @@ def _plan(dependant: Dependant, calls: list[_Call]) -> bool:
 
 def _is_text(parameter: FieldInfo) -> bool:
     """Tells whether the parameter is taken as it stands, without being validated."""
-    documents_only = all(isinstance(each, WithJsonSchema) for each in parameter.metadata)
+    documents_only = all(isinstance(entry, WithJsonSchema) for entry in parameter.metadata)
     return documents_only and parameter.annotation in _TEXT

@@ -70,11 +70,11 @@ class BlobFetcher:
         """
         under_way: deque[Future[list[bytes | memoryview]]] = deque()
         for batch in _batches(locations):
-            wanted = list(runs(batch, _GAP_BYTES))
+            batch_runs = list(runs(batch, _GAP_BYTES))
             if self._is_near:
-                under_way.append(self._open_pool.submit(self._read, wanted))
+                under_way.append(self._open_pool.submit(self._read, batch_runs))
             else:
-                fetched = [self._fetch_pool.submit(self._fetch, run) for run in wanted]
+                fetched = [self._fetch_pool.submit(self._fetch, run) for run in batch_runs]
                 under_way.append(self._open_pool.submit(self._open, fetched))
             if len(under_way) >= MAX_BATCHES:
                 yield under_way.popleft().result()
@@ -85,8 +85,8 @@ class BlobFetcher:
         pack, start, end = extent(run)
         return sliced(run, memoryview(self._part(pack, start, end)))
 
-    def _read(self, wanted: Sequence[Sequence[BlobLocation]]) -> list[bytes | memoryview]:
-        return self._plain([blob for run in wanted for blob in self._fetch(run)])
+    def _read(self, batch_runs: Sequence[Sequence[BlobLocation]]) -> list[bytes | memoryview]:
+        return self._plain([blob for run in batch_runs for blob in self._fetch(run)])
 
     def _open(self, fetched: Sequence[Future[Sealed]]) -> list[bytes | memoryview]:
         return self._plain([blob for run in fetched for blob in run.result()])
